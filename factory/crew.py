@@ -1,0 +1,179 @@
+"""The crew: who sits in the seats. Assignments, compositions and trials out; their answers back.
+
+Nothing else crosses this seam, so that workers on other machines can take the seats later.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from factory.events import Finished, GateComposed, GateTried
+from stations.contract import (
+    Assignment,
+    Compose,
+    Composed,
+    Failed,
+    Lost,
+    Outcome,
+    Trial,
+    Verdict,
+)
+from worktrees.names import JobId, StationName
+
+Answer = Finished | GateComposed | GateTried
+
+
+class Crew(Protocol):
+    """Takes work and answers through the callable it was made with; no method blocks."""
+
+    def start(self, assignment: Assignment) -> None:
+        """Begin an attempt; it is answered by ``Finished``."""
+        ...
+
+    def stop(self, job: JobId, attempt: int) -> None:
+        """End an attempt now; it is still answered."""
+        ...
+
+    def compose(self, task: Compose) -> None:
+        """Make a trial's tree; it is answered by ``GateComposed``."""
+        ...
+
+    def try_tree(self, task: Trial) -> None:
+        """Run a trial's checks; it is answered by ``GateTried``."""
+        ...
+
+    def cancel(self, trial: int) -> None:
+        """End a trial now; an answer that is still given is not looked at."""
+        ...
+
+    def close(self) -> None:
+        """End everything under way and wait until it has ended."""
+        ...
+
+
+class Worker(Protocol):
+    """A station that can be told to stop."""
+
+    def work(self, assignment: Assignment, stop: threading.Event) -> Outcome:
+        """Do one attempt; blocks until it ended."""
+        ...
+
+
+class Tester(Protocol):
+    """Whoever makes trees and runs checks on them."""
+
+    def compose(self, task: Compose, stop: threading.Event) -> Composed:
+        """Make the tree of a trial."""
+        ...
+
+    def try_tree(self, task: Trial, stop: threading.Event) -> Verdict:
+        """Give the verdict on a tree."""
+        ...
+
+
+class ThreadCrew:
+    """A crew of threads on this machine: one per attempt and one per trial under way."""
+
+    def __init__(
+        self,
+        workers: Mapping[StationName, Worker],
+        tester: Tester,
+        answer: Callable[[Answer], None],
+    ) -> None:
+        self._workers = workers
+        self._tester = tester
+        self._answer = answer
+        self._stops: dict[str, threading.Event] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self, assignment: Assignment) -> None:
+        """Begin an attempt in a thread of its own."""
+        name = f"{assignment.job}#{assignment.attempt}"
+        worker = self._workers[assignment.station]
+
+        def turn(stop: threading.Event) -> Answer:
+            return Finished(
+                job=assignment.job,
+                attempt=assignment.attempt,
+                outcome=_attempt(lambda: worker.work(assignment, stop)),
+            )
+
+        self._begin(name, turn)
+
+    def stop(self, job: JobId, attempt: int) -> None:
+        """End an attempt now."""
+        self._end(f"{job}#{attempt}")
+
+    def compose(self, task: Compose) -> None:
+        """Make a trial's tree in a thread of its own."""
+
+        def turn(stop: threading.Event) -> Answer:
+            try:
+                composed = self._tester.compose(task, stop)
+            except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
+                composed = Composed(
+                    trial=task.trial, tree=None, fault=_say(error), blame="environment"
+                )
+            return GateComposed(composed=composed)
+
+        self._begin(f"trial {task.trial} compose", turn)
+
+    def try_tree(self, task: Trial) -> None:
+        """Run a trial's checks in a thread of its own."""
+
+        def turn(stop: threading.Event) -> Answer:
+            verdict: Verdict
+            try:
+                verdict = self._tester.try_tree(task, stop)
+            except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
+                verdict = Lost(why=_say(error))
+            return GateTried(trial=task.trial, verdict=verdict)
+
+        self._begin(f"trial {task.trial} test", turn)
+
+    def cancel(self, trial: int) -> None:
+        """End a trial now."""
+        self._end(f"trial {trial} compose")
+        self._end(f"trial {trial} test")
+
+    def close(self) -> None:
+        """Stop all threads and wait for them."""
+        for stop in tuple(self._stops.values()):
+            stop.set()
+        for thread in tuple(self._threads.values()):
+            thread.join()
+
+    def _begin(self, name: str, turn: Callable[[threading.Event], Answer]) -> None:
+        stop = threading.Event()
+        self._stops[name] = stop
+
+        def body() -> None:
+            try:
+                answer = turn(stop)
+            finally:
+                self._stops.pop(name, None)
+                self._threads.pop(name, None)
+            self._answer(answer)
+
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    def _end(self, name: str) -> None:
+        stop = self._stops.get(name)
+        if stop is not None:
+            stop.set()
+
+
+def _attempt(work: Callable[[], Outcome]) -> Outcome:
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  (the one edge where a fault becomes an outcome)
+        return Failed(
+            fault=_say(error), retryable=True, environment=True, tail=traceback.format_exc()[-4000:]
+        )
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,465 @@
+"""The line's vocabulary: its rules, where a job can be, what happens to it, what is to be done.
+
+Places, events and actions are unions of small frozen values; data lives in the variant that needs
+it. Events are what the ledger keeps, so a field is added with a default and never changed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from stations.contract import (
+    Assignment,
+    Budget,
+    Compose,
+    Composed,
+    Job,
+    Kind,
+    Outcome,
+    StationSpec,
+    Trial,
+    Verdict,
+)
+from worktrees.names import JobId, Oid, RunId, StationName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a line is set up. ``hash`` covers everything that decides what may land.
+
+    ``repair`` is the cleanup station that gets red work. Times are seconds.
+    """
+
+    stations: tuple[StationSpec, ...]
+    seats: int
+    slots: int
+    hash: str
+    repair: StationName | None = None
+    budget: Budget = field(default_factory=Budget)
+    backoff_first: float = 2.0
+    backoff_cap: float = 60.0
+    breaker_after: int = 5
+    breaker_rest: float = 60.0
+
+    def station(self, name: str) -> StationSpec:
+        """Give the station of that name; KeyError when there is none."""
+        for spec in self.stations:
+            if spec.name == name:
+                return spec
+        raise KeyError(name)
+
+    @property
+    def tests(self) -> tuple[StationSpec, ...]:
+        """Give the test stations, in their order."""
+        return tuple(spec for spec in self.stations if spec.kind is Kind.TEST)
+
+
+class Reason(StrEnum):
+    """Why a line closes before its jobs are settled."""
+
+    INTERRUPTED = "interrupted"
+    BUDGET = "budget"
+    ENVIRONMENT = "environment"
+    TARGET = "target"
+
+
+# --- where a job can be -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Waits for its needs, a seat, or an overlapping job ahead of it."""
+
+    kind: Literal["waiting"] = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """An attempt is under way in the workspace ``serial``."""
+
+    station: StationName
+    serial: int
+    kind: Literal["working"] = "working"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resting:
+    """Will be tried again at ``until``."""
+
+    until: float
+    why: str
+    kind: Literal["resting"] = "resting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InGate:
+    """Its work is durable and on its way through the gate."""
+
+    commit: Oid
+    kind: Literal["gate"] = "gate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """Its work is in the target's history."""
+
+    commit: Oid
+    tree: Oid
+    kind: Literal["landed"] = "landed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """Its work stands in a pull request."""
+
+    pull: str
+    kind: Literal["proposed"] = "proposed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsYou:
+    """A person is asked; with a ``commit`` a yes sends the work to the gate."""
+
+    question: str
+    wants: tuple[str, ...] = ()
+    commit: Oid | None = None
+    kind: Literal["needs-you"] = "needs-you"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """Gave up; ``fault`` says why in one line and ``tail`` shows the end of what failed."""
+
+    fault: str
+    tail: str = ""
+    kind: Literal["dead"] = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """Ended without a change; ``met`` says whether jobs that need it may go on."""
+
+    why: str
+    met: bool
+    kind: Literal["withdrawn"] = "withdrawn"
+
+
+Place = Waiting | Working | Resting | InGate | Landed | Proposed | NeedsYou | Dead | Withdrawn
+Final = Landed | Proposed | Dead | Withdrawn
+
+
+# --- what happens -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A run began: its base commit, its target ref, its rules.
+
+    ``options`` are the command line's, so that a resume sees the same settings.
+    """
+
+    run: RunId
+    base: Oid
+    target: str
+    deliver: str
+    rules: Rules
+    options: Mapping[str, str] = field(default_factory=dict)
+    promise: str = ""
+    kind: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Jobs entered the line."""
+
+    jobs: tuple[Job, ...]
+    kind: Literal["placed"] = "placed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A job was placed and at once withdrawn (a near-duplicate)."""
+
+    job: JobId
+    why: str
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The floor is about to give an attempt to the crew: the intent, with its workspace's name."""
+
+    job: JobId
+    station: StationName
+    attempt: int
+    serial: int
+    base: Oid
+    kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An attempt ended."""
+
+    job: JobId
+    attempt: int
+    outcome: Outcome
+    kind: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateComposed:
+    """A trial's tree was made; ``known`` is the verdict already on record for that tree and key."""
+
+    composed: Composed
+    known: Verdict | None = None
+    kind: Literal["gate-composed"] = "gate-composed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateTried:
+    """A trial's verdict; ``external`` is the durable id of one that came from outside."""
+
+    trial: int
+    verdict: Verdict
+    external: str = ""
+    kind: Literal["gate-tried"] = "gate-tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAwaits:
+    """A trial's verdict will come from outside, under this durable id."""
+
+    trial: int
+    external: str
+    kind: Literal["gate-awaits"] = "gate-awaits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """The floor is about to move the target: the intent."""
+
+    trial: int
+    jobs: tuple[JobId, ...]
+    commit: Oid
+    tree: Oid
+    old: Oid
+    kind: Literal["landing"] = "landing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """The target moved to ``commit`` and these jobs are in it."""
+
+    trial: int
+    jobs: tuple[JobId, ...]
+    commit: Oid
+    tree: Oid
+    kind: Literal["advanced"] = "advanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """The swap found the target elsewhere; ``tip`` is where it stands."""
+
+    trial: int
+    tip: Oid
+    kind: Literal["missed"] = "missed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Somebody else moved the target."""
+
+    tip: Oid
+    kind: Literal["moved"] = "moved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """A person told a job something, or answered its question."""
+
+    job: JobId
+    text: str
+    kind: Literal["steered"] = "steered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killed:
+    """A person took a job off the line; its work is kept."""
+
+    job: JobId
+    kind: Literal["killed"] = "killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """A person put a dead or withdrawn job back on the line."""
+
+    job: JobId
+    kind: Literal["retried"] = "retried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A person paused the line (``on``), or let it go on."""
+
+    on: bool
+    kind: Literal["paused"] = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatsChanged:
+    """The line has another number of seats, over all stations or at one."""
+
+    seats: int
+    station: StationName | None = None
+    kind: Literal["seats-changed"] = "seats-changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationRetired:
+    """An optional station left the line; its jobs go to ``heir`` or wait for a person."""
+
+    station: StationName
+    heir: StationName | None = None
+    kind: Literal["station-retired"] = "station-retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The line starts nothing more and lets what runs finish; resumable."""
+
+    reason: Reason
+    why: str
+    kind: Literal["closing"] = "closing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A new process took the run over; workspaces are numbered from ``serial`` on."""
+
+    serial: int
+    tip: Oid
+    kind: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woke:
+    """Time passed: something that rested may go on."""
+
+    kind: Literal["woke"] = "woke"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something worth knowing that moves no job: what the janitor did, a preflight, a warning."""
+
+    what: str
+    text: str
+    job: JobId | None = None
+    kind: Literal["noted"] = "noted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The process left the run in an orderly way; ``exit`` is its exit code."""
+
+    exit: int
+    kind: Literal["closed"] = "closed"
+
+
+Event = (
+    Opened
+    | Placed
+    | Refused
+    | Started
+    | Finished
+    | GateComposed
+    | GateTried
+    | GateAwaits
+    | Landing
+    | Advanced
+    | Missed
+    | Moved
+    | Steered
+    | Killed
+    | Retried
+    | Paused
+    | SeatsChanged
+    | StationRetired
+    | Closing
+    | Resumed
+    | Woke
+    | Noted
+    | Closed
+)
+
+
+# --- what is to be done -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Give this assignment to the crew."""
+
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """End this attempt now; whatever it saved is kept."""
+
+    job: JobId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeAt:
+    """Send ``Woke`` at this time at the latest."""
+
+    when: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeTree:
+    """Make the tree of this trial."""
+
+    task: Compose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestTree:
+    """Run the checks of this trial."""
+
+    __test__ = False
+    task: Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTrial:
+    """End this trial now; its verdict is not wanted any more."""
+
+    trial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land:
+    """Move the target to exactly ``tree``, holding these jobs' commits; answer before all else."""
+
+    trial: int
+    base: Oid
+    tree: Oid
+    branches: tuple[tuple[JobId, Oid], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvage:
+    """Keep this work of a job reachable: it will not land as it is."""
+
+    job: JobId
+    commit: Oid
+
+
+Action = Start | Stop | WakeAt | ComposeTree | TestTree | CancelTrial | Land | Salvage

@@ -1,0 +1,1 @@
+"""Runtimes: how an agent is driven inside its sandbox."""

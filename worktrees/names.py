@@ -1,0 +1,52 @@
+"""Names: ids, and the one place that says how refs, workspaces and trailers are called."""
+
+import re
+from typing import Final, NewType
+
+Oid = NewType("Oid", str)
+"""A full object id in lower-case hex, 40 or 64 characters."""
+RunId = NewType("RunId", str)
+JobId = NewType("JobId", str)
+StationName = NewType("StationName", str)
+
+ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+OID_PATTERN: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+TRAILER_RUN: Final = "Factory-Run"
+TRAILER_JOB: Final = "Factory-Job"
+TRAILER_TREE: Final = "Factory-Tested-Tree"
+
+
+def job_branch(run: RunId, job: JobId) -> str:
+    """The branch (without ``refs/heads/``) that holds a job's work."""
+    return f"factory/{run}/job/{job}"
+
+
+def job_ref(run: RunId, job: JobId) -> str:
+    """The full ref that holds a job's work."""
+    return f"refs/heads/{job_branch(run, job)}"
+
+
+def job_refs(run: RunId) -> str:
+    """The ref prefix under which all work of a run lies."""
+    return f"refs/heads/factory/{run}/job/"
+
+
+def default_target(run: RunId) -> str:
+    """The branch (without ``refs/heads/``) that a run lands on when none is named."""
+    return f"factory/{run}/target"
+
+
+def base_ref(run: RunId) -> str:
+    """The ref that keeps a run's base commit from being collected."""
+    return f"refs/factory/base/{run}"
+
+
+def salvage_ref(run: RunId, job: JobId) -> str:
+    """The ref that keeps work which did not land."""
+    return f"refs/factory/salvage/{run}/{job}"
+
+
+def workspace_name(run: RunId, serial: int) -> str:
+    """The name of a workspace and of its admin directory; a serial is never used twice in a run."""
+    return f"{run}-{serial}"
