@@ -452,6 +452,7 @@ class Land:
     base: Oid
     tree: Oid
     branches: tuple[tuple[JobId, Oid], ...]
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -636,8 +636,17 @@ class _Turn:
         assert held.composed is not None  # noqa: S101  (the gate lands only what was composed)
         assert held.composed.tree is not None  # noqa: S101
         branches = tuple((b.job, b.commit) for b in held.branches if b.job in frozenset(jobs))
+        title = self.line.jobs[jobs[0]].job.title
+        if len(jobs) > 1:
+            title = f"Land {len(jobs)} jobs: {', '.join(jobs)}"
         self.actions.append(
-            Land(trial=run, base=held.base, tree=held.composed.tree, branches=branches)
+            Land(
+                trial=run,
+                base=held.base,
+                tree=held.composed.tree,
+                branches=branches,
+                title=title,
+            )
         )
 
     def returned(self, job: JobId, cause: landing.Cause, run: int, tail: str) -> None:

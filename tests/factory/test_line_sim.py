@@ -43,7 +43,7 @@ def test_the_seeds_reach_what_they_are_meant_to_test() -> None:
 
 
 def test_the_same_seed_gives_the_same_ledger() -> None:
-    """A schedule decides everything: two runs of one seed leave the same events at the same times."""
+    """A schedule decides everything: two runs of one seed leave the same events."""
     assert simulate(7).book == simulate(7).book
 
 
