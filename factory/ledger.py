@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS mail (
     taken INTEGER NOT NULL DEFAULT 0);
 """
 
-LetterKind = Literal["tell", "kill", "retry", "pause", "resume", "verdict"]
+LetterKind = Literal["tell", "kill", "retry", "pause", "resume"]
 
 
 class LedgerError(Exception):

@@ -64,6 +64,16 @@ class StationSpec:
     symlinks: bool = False
     on: Mapping[str, str] = field(default_factory=dict)
 
+    def check(self) -> "Check":
+        """Give what a tree must pass at this test station."""
+        return Check(
+            owner=self.name,
+            run=self.run,
+            required=self.required,
+            timeout=self.timeout,
+            idle=self.idle,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:

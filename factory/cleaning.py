@@ -1,0 +1,124 @@
+"""Cleaning: what runs left in the repository, shown first and removed only when asked."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from factory import shift
+from factory.ledger import Ledger
+from factory.line import Line
+from factory.shift import owning
+from factory.site import Site
+from stations.sandbox import choose
+from worktrees import janitor
+from worktrees.names import Oid, RunId, base_ref
+from worktrees.workspace import Reaper
+
+_OURS = ("refs/heads/factory/", "refs/factory/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What can go: refs with their commits, workspaces of runs, trash; and what is kept."""
+
+    refs: Mapping[str, Oid]
+    workspaces: tuple[str, ...]
+    trash: int
+    kept: Mapping[str, Oid]
+    force: bool
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Give one line for each thing that can go."""
+        trash = (f"trash      {self.trash} entries",) if self.trash else ()
+        return (
+            *(f"workspace  {name}" for name in self.workspaces),
+            *(f"ref        {ref}" for ref in self.refs),
+            *trash,
+        )
+
+
+def leftovers(site: Site, *, force: bool) -> Found:
+    """Find what runs left. Without ``force`` a ref goes only when its commit is on a user's branch.
+
+    The refs of a run that is not settled stay too: `factory resume` needs them.
+    """
+    refs = dict(_refs(site))
+    own = {ref: oid for ref, oid in refs.items() if ref.startswith(_OURS)}
+    open_runs = _open_runs(site)
+    settled = {
+        ref: oid for ref, oid in own.items() if not any(_belongs(ref, run) for run in open_runs)
+    }
+    bases = {base_ref(run) for run in _runs(site)}
+    kept = {
+        ref: oid
+        for ref, oid in own.items()
+        if ref not in settled or (ref not in bases and not _merged(site, oid))
+    }
+    goes = own if force else {ref: oid for ref, oid in own.items() if ref not in kept}
+    runs = _runs(site)
+    names = tuple(name for run in runs for name in janitor.names_of(site.repository, run))
+    trash = site.repository.factory / "trash"
+    count = sum(1 for _ in trash.iterdir()) if trash.is_dir() else 0
+    left = {} if force else kept
+    return Found(refs=goes, workspaces=names, trash=count, kept=left, force=force)
+
+
+def remove(site: Site, found: Found, *, say: Callable[[str], None]) -> None:
+    """Remove what was found; unfinished attempts are brought out to salvage before."""
+    with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
+        if found.workspaces:
+            shift.recover_all(site, ledger, choose(site.settings.sandbox), say=say)
+        for ref, oid in found.refs.items():
+            answer = site.repository.git("update-ref", "-d", "--", ref, oid, ok=(0, 1, 128))
+            if answer.code:
+                say(f"{ref} moved meanwhile and was left alone")
+        reaper.drain()
+
+
+def document(found: Found, *, done: bool) -> dict[str, object]:
+    """Give the `factory.clean/1` document."""
+    return {
+        "schema": "factory.clean/1",
+        "removed": done,
+        "refs": dict(found.refs),
+        "workspaces": list(found.workspaces),
+        "trash": found.trash,
+        "kept": dict(found.kept),
+    }
+
+
+def _refs(site: Site) -> Iterator[tuple[str, Oid]]:
+    listed = site.repository.git("for-each-ref", "--format=%(objectname) %(refname)").text
+    for line in listed.splitlines():
+        oid, _, ref = line.partition(" ")
+        yield ref, Oid(oid)
+
+
+def _runs(site: Site) -> tuple[RunId, ...]:
+    if not site.ledger.exists():
+        return ()
+    with Ledger(site.ledger, read_only=True) as ledger:
+        return ledger.runs()
+
+
+def _open_runs(site: Site) -> frozenset[RunId]:
+    if not site.ledger.exists():
+        return frozenset()
+    with Ledger(site.ledger, read_only=True) as ledger:
+        lines = {run: ledger.line(run) for run in ledger.runs()}
+    return frozenset(run for run, line in lines.items() if line is not None and _is_open(line))
+
+
+def _is_open(line: Line) -> bool:
+    return any(shift.unsettled(work.place) for work in line.jobs.values())
+
+
+def _belongs(ref: str, run: RunId) -> bool:
+    return f"/{run}/" in f"{ref}/"
+
+
+def _merged(site: Site, commit: Oid) -> bool:
+    """Say whether a branch of the user's holds this commit."""
+    git = site.repository.git
+    contains = git("for-each-ref", "--contains", commit, "--format=%(refname)").text.splitlines()
+    return any(not ref.startswith(_OURS) for ref in contains)

@@ -1,0 +1,157 @@
+"""Commands that act on work from another terminal, and on what a run left."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from factory.cli.app import Json, command, emit, say
+from factory.cli.place import here, job_of, line_of
+from factory.complaint import Complaint
+
+if TYPE_CHECKING:
+    from factory.ledger import Letter
+    from worktrees.names import RunId
+
+RunName = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="Default: the newest run.")
+]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+
+
+@command(
+    "tell",
+    short="Tell a job something, or answer its question: yes, no, or words for its next attempt.",
+    examples=("factory tell api-names yes", 'factory tell api-names "use the second form"'),
+)
+def tell_command(
+    job: JobName,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell it.")],
+    run: RunName = None,
+    json: Json = False,
+) -> None:
+    """Leave a letter for the floor."""
+    _send(job, "tell", text, run=run, json=json)
+
+
+@command(
+    "kill",
+    short="Take a job off the line at once; what it saved is kept.",
+    examples=("factory kill api-names", "factory kill --all"),
+)
+def kill_command(
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job's id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs of the run.")] = False,
+    run: RunName = None,
+    json: Json = False,
+) -> None:
+    """Leave a letter for the floor."""
+    if (job is None) is not everything:
+        raise Complaint("which job?", hint="factory kill JOB, or factory kill --all")
+    _send(job, "kill", "", run=run, json=json)
+
+
+@command(
+    "retry",
+    short="Put a dead or withdrawn job back on the line, with all its attempts.",
+    examples=("factory retry api-names",),
+)
+def retry_command(job: JobName, run: RunName = None, json: Json = False) -> None:
+    """Leave a letter for the floor."""
+    _send(job, "retry", "", run=run, json=json)
+
+
+@command(
+    "pause",
+    short="Start nothing more until `factory resume`; what runs goes on to its end.",
+    examples=("factory pause",),
+)
+def pause_command(run: RunName = None, json: Json = False) -> None:
+    """Leave a letter for the floor."""
+    _send(None, "pause", "", run=run, json=json)
+
+
+def _send(job: str | None, kind: str, text: str, *, run: str | None, json: bool) -> None:
+    from factory.ledger import Ledger, Letter
+
+    site = here({})
+    name, line = line_of(site, run)
+    letter = Letter(kind=kind, job=None if job is None else job_of(line, job), text=text)
+    with Ledger(site.ledger) as ledger:
+        ledger.post(name, letter, time.time())
+    active = not site.owner.try_acquire()
+    if not active:
+        site.owner.release()
+    _answer(letter, name, active=active, json=json)
+
+
+def _answer(letter: "Letter", run: "RunId", *, active: bool, json: bool) -> None:
+    whom = letter.job or "all jobs"
+    when = "at once" if active else f"with `factory resume {run}`"
+    if json:
+        emit(
+            {
+                "schema": "factory.letter/1",
+                "run": run,
+                "job": letter.job,
+                "kind": letter.kind,
+                "active": active,
+            }
+        )
+    else:
+        say(f"{letter.kind} {whom}: noted; it takes effect {when}")
+
+
+@command(
+    "take",
+    short="Bring the run's target into the checked-out branch, when the checkout is clean.",
+    examples=("factory take", "factory take 261121-081502-3f2a"),
+)
+def take_command(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: the newest.")] = None,
+    json: Json = False,
+) -> None:
+    """Fast-forward the checked-out branch to the target, else merge it."""
+    from factory import taking
+
+    site = here({})
+    _, line = line_of(site, run)
+    taken = taking.take(site, line)
+    if json:
+        emit(
+            {"schema": "factory.take/1", "run": line.run, "how": taken.how, "commit": taken.commit}
+        )
+    else:
+        say(taken.text)
+
+
+@command(
+    "clean",
+    short="Remove what runs left: workspaces, branches, trash. Shows first.",
+    examples=("factory clean", "factory clean --yes", "factory clean --yes --force"),
+)
+def clean_command(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; else only show it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also drop work that is on no branch of yours.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show or remove the leftovers of all runs."""
+    from factory import cleaning
+
+    site = here({})
+    found = cleaning.leftovers(site, force=force)
+    if yes:
+        cleaning.remove(site, found, say=say)
+    if json:
+        emit(cleaning.document(found, done=yes))
+        return
+    for text in found.texts:
+        print(text)
+    if not found.texts:
+        say("nothing to clean")
+    elif not yes:
+        say("shown only; `factory clean --yes` removes it")
+    if found.kept:
+        say(f"kept: {len(found.kept)} refs with work that did not land; --force drops them too")

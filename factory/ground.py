@@ -1,0 +1,110 @@
+"""The ground: what the floor does to the repository, and what git says has landed.
+
+Git is the truth. A landing is one compare-and-swap of one ref to a commit that was checked before;
+the user's checkout follows, if the target is checked out there and clean.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.configured import Commit
+from factory.events import Land, Reason
+from factory.floor import Blocked, LandingPlan
+from worktrees import checkout, merge
+from worktrees.git import Identity, Repository
+from worktrees.lock import Flock
+from worktrees.names import JobId, Oid, RunId, job_ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostGround:
+    """The host repository of one run. ``target`` is a full ref, ``me`` the person who runs it.
+
+    ``made`` says of a path whether a station ``at = "merge"`` makes it; ``say`` hears what a
+    person should know although the landing itself is sound.
+    """
+
+    repository: Repository
+    lock: Flock
+    run: RunId
+    base: Oid
+    target: str
+    commit: Commit
+    me: Identity | None
+    made: Callable[[str], bool]
+    say: Callable[[str], None]
+
+    def tip(self) -> Oid:
+        """Give the commit that the target stands at."""
+        tip = self.repository.git.resolve(self.target)
+        return self.base if tip is None else tip
+
+    def landed(self, tip: Oid) -> Mapping[JobId, Oid]:
+        """Give this run's landed jobs by the trailers in the target's history."""
+        found = merge.landings(self.repository.git, self.base, tip)
+        return {job: commit for (run, job), commit in found.items() if run == self.run}
+
+    def prepare(self, land: Land) -> LandingPlan | Blocked:
+        """Make the landing commit and check it against what its branches changed."""
+        git = self.repository.git
+        try:
+            merge.post_check(
+                git, old=land.base, new_tree=land.tree, branches=land.branches, made=self.made
+            )
+        except merge.PostCheckFailed as failed:
+            why = f"a tested tree holds what no job changed; nothing was moved: {failed}"
+            return Blocked(reason=Reason.ENVIRONMENT, why=why)
+        commit = merge.landing_commit(
+            git,
+            tree=land.tree,
+            tip=land.base,
+            branches=land.branches,
+            run=self.run,
+            title=land.title,
+            shape=self.commit.shape,
+            author=self.me if self.commit.author == "me" else None,
+            signoff=f"{self.me.name} <{self.me.email}>"
+            if self.commit.signoff and self.me
+            else None,
+            sign=self.commit.sign,
+        )
+        where = self._checkout()
+        if where is not None:
+            why = checkout.ready_to_forward(self.repository, where, old=land.base, new=commit)
+            if why:
+                return Blocked(reason=Reason.TARGET, why=why)
+        return LandingPlan(commit=commit, tree=land.tree, old=land.base)
+
+    def swap(self, plan: LandingPlan) -> bool:
+        """Move the target, then the clean checkout that has it."""
+        if not merge.advance(self.repository.git, self.target, new=plan.commit, old=plan.old):
+            return False
+        self.follow(plan.old, plan.commit)
+        return True
+
+    def follow(self, old: Oid, new: Oid) -> None:
+        """Bring the user's checkout along, if the target is checked out there."""
+        where = self._checkout()
+        if where is None:
+            return
+        why = checkout.fast_forward_checkout(self.repository, where, old=old, new=new)
+        if why:
+            self.say(f"{self.target} moved to {new[:12]}, but the checkout did not follow: {why}")
+
+    def salvage(self, job: JobId, commit: Oid) -> None:
+        """Keep a commit under the job's salvage ref."""
+        merge.salvage(self.repository.git, self.run, job, commit)
+
+    def tidy(self, jobs: Sequence[JobId]) -> None:
+        """Drop the branches of landed jobs; what is in the target needs no other ref."""
+        git = self.repository.git
+        for job in jobs:
+            ref = job_ref(self.run, job)
+            oid = git.resolve(ref)
+            if oid is not None:
+                git("update-ref", "-d", "--", ref, oid, ok=(0, 1, 128))
+
+    def _checkout(self) -> Path | None:
+        with self.lock:
+            return checkout.checked_out(self.repository, self.target)

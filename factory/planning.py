@@ -1,0 +1,122 @@
+"""The plan of a run that has not begun: jobs, order, overlaps, warnings. Spends and starts nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from factory.events import Rules
+from stations.contract import Job, Kind
+from worktrees.names import JobId, StationName
+
+WIDE: Final = 0.5
+"""A scope that holds more than this share of the repository's files is called wide."""
+SHORT: Final = 20
+"""A brief of fewer characters than this says little to an agent."""
+BYTES_PER_TOKEN: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """One job as the line would take it: ``wave`` is the earliest round in which it can start."""
+
+    job: Job
+    files: int
+    wave: int
+    waits_for: tuple[JobId, ...]
+    overlaps: tuple[JobId, ...]
+    tokens: int
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would do, and what a person should know before."""
+
+    jobs: tuple[JobPlan, ...]
+    waves: int
+    warnings: tuple[str, ...]
+    constraint: str
+
+
+def plan(
+    rules: Rules,
+    jobs: Sequence[Job],
+    *,
+    tracked: Collection[str],
+    refused: Mapping[JobId, str],
+    said: Sequence[str] = (),
+) -> Plan:
+    """Give the plan for these jobs in this order; ``tracked`` are the base's paths."""
+    live = [job for job in jobs if job.id not in refused]
+    clashes = {
+        frozenset((one.id, two.id))
+        for one, two in combinations(live, 2)
+        if one.scope.overlaps(two.scope)
+    }
+    waves: dict[JobId, int] = {}
+    plans = []
+    for job in jobs:
+        before = [other.id for other in live if other.id in waves]
+        mates = tuple(other for other in before if frozenset((job.id, other)) in clashes)
+        waits = tuple(dict.fromkeys((*job.needs, *mates)))
+        if job.id not in refused:
+            waves[job.id] = 1 + max((waves.get(other, 0) for other in waits), default=0)
+        plans.append(
+            JobPlan(
+                job=job,
+                files=sum(job.scope.allows(path) for path in tracked),
+                wave=waves.get(job.id, 0),
+                waits_for=waits,
+                overlaps=tuple(
+                    other.id for other in live if frozenset((job.id, other.id)) in clashes
+                ),
+                tokens=len(f"{job.title}{job.brief}".encode()) // BYTES_PER_TOKEN,
+                refused=refused.get(job.id, ""),
+            )
+        )
+    warnings = (*said, *_warnings(rules, plans, len(tracked)))
+    return Plan(
+        jobs=tuple(plans),
+        waves=max(waves.values(), default=0),
+        warnings=warnings,
+        constraint=_constraint(rules, live, waves),
+    )
+
+
+def _warnings(rules: Rules, plans: Sequence[JobPlan], tracked: int) -> list[str]:
+    found = []
+    if not rules.tests:
+        found.append("no test station: what agents make would land untested")
+    for each in plans:
+        job, kind = each.job, rules.station(each.job.route).kind
+        if kind is Kind.READ or each.refused:
+            continue
+        if not job.accept and kind is Kind.CODE:
+            found.append(f"{job.id}: no acceptance command says when it is done")
+        if tracked and each.files > WIDE * tracked and tracked > 1:
+            found.append(f"{job.id}: its scope holds {each.files} of {tracked} files")
+        if not each.files and tracked:
+            found.append(f"{job.id}: its scope matches no file yet")
+        if kind is Kind.CODE and len(job.brief) < SHORT:
+            found.append(f"{job.id}: its brief is very short")
+    return found
+
+
+def _constraint(rules: Rules, jobs: Sequence[Job], waves: Mapping[JobId, int]) -> str:
+    """Say what will hold the line up as far as numbers of seats and jobs can tell."""
+    if not jobs:
+        return "nothing to do"
+    deepest = max(waves.values())
+    per_station: dict[StationName, int] = {}
+    for job in jobs:
+        per_station[job.route] = per_station.get(job.route, 0) + 1
+    widths = {
+        name: count / min(rules.seats, rules.station(name).seats or rules.seats)
+        for name, count in per_station.items()
+    }
+    name = max(widths, key=lambda station: widths[station])
+    if deepest > widths[name]:
+        return f"order: {deepest} jobs must run one after the other (needs and overlapping scopes)"
+    count, seats = per_station[name], rules.station(name).seats or rules.seats
+    return f"{name}: {count} jobs for {min(seats, rules.seats)} seats; tests run {rules.slots} at a time"

@@ -1,0 +1,455 @@
+"""A shift: one process at work on one run, from the owner lock to the janitor's last look.
+
+Opening places all jobs and the base ref before any seat starts. Whatever ends the process, the
+next shift first brings out what unfinished attempts left, then puts the line right with git.
+"""
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final, Self
+
+from factory import site as sites
+from factory.complaint import Complaint
+from factory.crew import Answer, ThreadCrew, Worker
+from factory.documents import exit_code
+from factory.events import (
+    Closing,
+    Dead,
+    Event,
+    Killed,
+    Landed,
+    Opened,
+    Paused,
+    Place,
+    Placed,
+    Proposed,
+    Reason,
+    Refused,
+    Retried,
+    Steered,
+    Withdrawn,
+    Working,
+)
+from factory.floor import Floor, Watcher, closed, noted, operate, recovery
+from factory.ground import HostGround
+from factory.ledger import Ledger, Letter
+from factory.line import Line, opened
+from factory.site import Delivery, Site
+from stations.bench import Bench
+from stations.box import Sandbox
+from stations.coding import Coding
+from stations.contract import Job, Kind, Lost, Red, Trial
+from stations.reading import Reading
+from stations.seat import rescue
+from stations.testing import Testing, key_of, try_tree
+from worktrees import janitor
+from worktrees.failpoint import failpoint
+from worktrees.janitor import Leftovers
+from worktrees.merge import advance
+from worktrees.names import Oid, RunId, StationName, base_ref
+from worktrees.policy import Rules as ChangeRules
+from worktrees.pool import Pool
+from worktrees.workspace import Plain, Reaper
+
+WARM: Final = 2
+"""Workspaces grown beyond the number of seats."""
+
+_HEARD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a person asked for: the jobs, and the options a resume must see again."""
+
+    jobs: tuple[Job, ...]
+    options: Mapping[str, str]
+    sandbox: Sandbox
+
+
+class Clock:
+    """Seconds since the epoch that never run back, also across shifts of one run."""
+
+    def __init__(self, at_least: float = 0.0) -> None:
+        self._zero = max(time.time(), at_least) - time.monotonic()
+
+    def __call__(self) -> float:
+        """Give the time now."""
+        return self._zero + time.monotonic()
+
+
+@contextmanager
+def owning(site: Site) -> Iterator[None]:
+    """Hold the repository: one run at a time. Complain when another process has it."""
+    site.repository.factory.mkdir(parents=True, exist_ok=True)
+    if not site.owner.try_acquire():
+        raise Complaint(
+            f"another run holds this repository ({site.owner.holder()})",
+            hint="`factory status` shows it, `factory watch` follows it",
+            code=6,
+        )
+    try:
+        yield
+    finally:
+        site.owner.release()
+
+
+def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
+    """Open a run, work it until nothing more happens by itself, and give its line.
+
+    Raises ``Complaint`` before anything was placed, ``LedgerError`` when no effect may follow.
+    """
+    with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
+        recover_all(site, ledger, order.sandbox, say=say)
+        run = sites.new_run()
+        delivery = sites.deliver_to(site, run)
+        sites.check_repository(site, delivery)
+        sites.check_stations(site.settings.rules, order.jobs)
+        event = Opened(
+            run=run,
+            base=delivery.base,
+            target=delivery.target,
+            deliver=delivery.deliver,
+            rules=site.settings.rules,
+            options=order.options,
+            promise="" if order.sandbox.contains else "no sandbox: nothing is contained",
+        )
+        clock = Clock()
+        events: list[Event] = [event, Placed(jobs=order.jobs)]
+        events += [Refused(job=job, why=why) for job, why in sites.refusals_of(order.jobs).items()]
+        shift = _Shift(
+            site, ledger, reaper, order.sandbox, opened(event, clock()), clock, watch, say
+        )
+        with shift:
+            shift.check_base()
+            _make_refs(site, run, delivery)
+            return shift.work(events)
+
+
+def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say) -> Line:
+    """Take a run up where it was left, however it was left."""
+    with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
+        recover_all(site, ledger, sandbox, say=say)
+        line = ledger.line(run)
+        if line is None:
+            raise Complaint(f"there is no run {run}", hint="`factory status --all` lists them")
+        clock = Clock(_last(ledger, run))
+        with _Shift(site, ledger, reaper, sandbox, line, clock, watch, say) as shift:
+            return shift.work(recovery(line, shift.ground, serial=_next_serial(site, line)))
+
+
+def recover_all(site: Site, ledger: Ledger, sandbox: Sandbox, *, say: Say) -> None:
+    """Bring out and tidy what earlier processes left, for every run that did not end cleanly."""
+    for run in ledger.runs():
+        line = ledger.line(run)
+        if line is None or (line.still and not janitor.names_of(site.repository, run)):
+            continue
+        _recover(site, ledger, sandbox, line, say)
+
+
+def _recover(site: Site, ledger: Ledger, sandbox: Sandbox, line: Line, say: Say) -> None:
+    """Export unfinished attempts to salvage, then let the janitor repair the repository."""
+    with _pool(site, line, bound=0) as nothing_grows:
+        bench = _bench(site, line, sandbox, pool=nothing_grows)
+        _rescue(ledger, bench, line, say)
+    tidy(site, line)
+
+
+def _rescue(ledger: Ledger, bench: Bench, line: Line, say: Say) -> None:
+    for work in line.jobs.values():
+        if not isinstance(work.place, Working) or work.base is None:
+            continue
+        failpoint("shift.rescue.before")
+        commit = rescue(bench, job=work.job.id, serial=work.place.serial, base=work.base)
+        failpoint("shift.rescue.after")
+        if commit is not None:
+            text = f"unfinished work of {work.job.id} is kept as {commit}"
+            ledger.append(line.run, [noted("salvage", text, work.job.id)], time.time())
+            say(text)
+
+
+def tidy(site: Site, line: Line) -> janitor.Tidied:
+    """Let the janitor repair what a run left; branches of work that still waits are kept."""
+    landed = {
+        work.job.id: work.commit
+        for work in line.jobs.values()
+        if isinstance(work.place, Landed) and work.commit is not None
+    }
+    keep = [
+        work.job.id
+        for work in line.jobs.values()
+        if work.commit is not None and work.job.id not in landed and unsettled(work.place)
+    ]
+    factory = site.repository.factory
+    scratch = tuple((factory / "new").glob(f"{line.run}-*"))
+    left = Leftovers(
+        run=line.run,
+        target=line.target,
+        base=line.base,
+        started_before=time.time(),
+        keep=keep,
+        landed=landed,
+        scratch=scratch,
+    )
+    return janitor.tidy(site.repository, left, lock=site.lock)
+
+
+def unsettled(place: Place) -> bool:
+    """Say whether a job at this place is not in one of its final ones."""
+    return not isinstance(place, Landed | Dead | Withdrawn | Proposed)
+
+
+def _make_refs(site: Site, run: RunId, delivery: Delivery) -> None:
+    """Keep the base from being collected, and make the target when it is new."""
+    git = site.repository.git
+    zeros = Oid("0" * len(delivery.base))
+    failpoint("shift.refs.before")
+    git("update-ref", "--", base_ref(run), delivery.base, zeros)
+    if delivery.new and not advance(git, delivery.target, new=delivery.base, old=zeros):
+        raise Complaint(f"{delivery.target} was made by somebody else meanwhile", code=6)
+    failpoint("shift.refs.after")
+
+
+def _last(ledger: Ledger, run: RunId) -> float:
+    return max((record.at for record in ledger.records(run)), default=0.0)
+
+
+def _next_serial(site: Site, line: Line) -> int:
+    """Give a serial that no workspace of this run ever had, grown ahead ones included."""
+    seats = line.rules.seats + WARM
+    known = [int(name.rpartition("-")[2]) for name in janitor.names_of(site.repository, line.run)]
+    return max([line.serial + seats, *(serial + 1 for serial in known)])
+
+
+def _made(line: Line) -> Callable[[str], bool]:
+    """Say of a path whether a station ``at = "merge"`` makes it."""
+    scopes = tuple(spec.scope for spec in line.rules.stations if spec.at_merge)
+    return lambda path: any(scope.allows(path) for scope in scopes)
+
+
+def _pool(
+    site: Site,
+    line: Line,
+    *,
+    bound: int,
+    base: Oid | None = None,
+    first_serial: int = 0,
+    reaper: Reaper | None = None,
+) -> Pool:
+    return Pool(
+        site.repository,
+        line.run,
+        grower=Plain(repository=site.repository, lock=site.lock, reaper=reaper),
+        bound=bound,
+        base=base or line.base,
+        first_serial=first_serial,
+    )
+
+
+def _bench(site: Site, line: Line, sandbox: Sandbox, *, pool: Pool) -> Bench:
+    settings = site.settings
+    stations = line.rules.stations
+    made = tuple(glob for spec in stations if spec.at_merge for glob in spec.scope.write)
+    return Bench(
+        repository=site.repository,
+        pool=pool,
+        sandbox=sandbox,
+        surroundings=sites.surroundings_of(site),
+        rules=ChangeRules(
+            files=settings.limits.files,
+            megabytes=settings.limits.megabytes,
+            protect=settings.protect,
+            made=made,
+        ),
+        run=line.run,
+        target=line.target,
+        runs=site.repository.factory / "runs" / line.run,
+    )
+
+
+class _Shift:
+    """The moving parts of one run in this process, begun and ended together."""
+
+    def __init__(
+        self,
+        site: Site,
+        ledger: Ledger,
+        reaper: Reaper,
+        sandbox: Sandbox,
+        line: Line,
+        clock: Clock,
+        watch: Watcher,
+        say: Say,
+    ) -> None:
+        self._site = site
+        self._ledger = ledger
+        self._say = say
+        self._clock = clock
+        self._watch = watch
+        self._answers: queue.SimpleQueue[Answer | Event] = queue.SimpleQueue()
+        self._line = line
+        self._reaper = reaper
+        self._sandbox = sandbox
+        self.ground = HostGround(
+            repository=site.repository,
+            lock=site.lock,
+            run=line.run,
+            base=line.base,
+            target=line.target,
+            commit=site.settings.commit,
+            me=sites.person(site),
+            made=_made(line),
+            say=say,
+        )
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            site, line = self._site, self._line
+            pool = stack.enter_context(
+                _pool(
+                    site,
+                    line,
+                    bound=line.rules.seats + WARM,
+                    base=self.ground.tip(),
+                    first_serial=_next_serial(site, line) if line.jobs else 0,
+                    reaper=self._reaper,
+                )
+            )
+            self.bench = _bench(site, line, self._sandbox, pool=pool)
+            workers: dict[StationName, Worker] = {
+                spec.name: (Reading if spec.kind is Kind.READ else Coding)(
+                    spec=spec, bench=self.bench
+                )
+                for spec in line.rules.stations
+                if spec.kind is not Kind.TEST
+            }
+            tester = Testing(bench=self.bench, specs=line.rules.stations)
+            self.crew = ThreadCrew(workers, tester, self._answers.put)
+            stack.callback(self.crew.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def check_base(self) -> None:
+        """Complain, with the failing tail, when the base does not pass its own required tests."""
+        trial = self._base_trial()
+        if trial is None:
+            self._say("nothing tests this line: what agents make lands as it is")
+            return
+        verdict = self._ledger.verdict(trial.tree, trial.key)
+        if verdict is None or verdict.kind != "green":
+            self._say("testing the base")
+            verdict = try_tree(self.bench, trial, stop=threading.Event())
+        if isinstance(verdict, Lost):
+            raise Complaint(f"the tests cannot run: {verdict.why}", code=7)
+        self._ledger.keep(verdict)
+        if isinstance(verdict, Red):
+            raise Complaint(
+                f"the base {self._line.base[:12]} is red before anything started"
+                f" ({verdict.owner}):\n{verdict.tail}",
+                hint="repair it, or name a green base with `--onto BRANCH`",
+                code=7,
+            )
+
+    def _base_trial(self) -> Trial | None:
+        line = self._line
+        checks = tuple(spec.check() for spec in line.rules.tests if spec.required and spec.run)
+        if not checks:
+            return None
+        tree = self._site.repository.git.tree_of(line.base)
+        key = key_of(self.bench, checks)
+        return Trial(run=line.run, trial=0, base=line.base, tree=tree, checks=checks, key=key)
+
+    def work(self, events: Sequence[Event]) -> Line:
+        """Carry the line on from these events until nothing more happens by itself."""
+        floor = Floor(
+            line=self._line,
+            book=self._ledger,
+            crew=self.crew,
+            ground=self.ground,
+            now=self._clock,
+            watch=self._watched,
+        )
+        mail = _Mail(self._ledger, self._line.run)
+        with _signals(floor, self._answers):
+            floor.tick([*events, *mail.collect(floor.line)])
+            operate(floor, self._answers, mail, self._clock)
+        self._stack.close()  # everybody has left before the janitor comes
+        tidy(self._site, floor.line)
+        if not any(unsettled(work.place) for work in floor.line.jobs.values()):
+            git, ref = self._site.repository.git, base_ref(floor.line.run)
+            git("update-ref", "-d", "--", ref, ok=(0, 1))
+        floor.tick([closed(exit_code(floor.line))])
+        return floor.line
+
+    def _watched(self, line: Line, event: Event, now: float) -> None:
+        self.bench.pool.rebase(line.gate.target)
+        self._watch(line, event, now)
+
+
+class _Mail:
+    """The letters that other processes left for this run."""
+
+    def __init__(self, ledger: Ledger, run: RunId) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._read: list[int] = []
+
+    def collect(self, line: Line) -> Sequence[Event]:
+        """Give new letters as events; those given before are on record now and marked so."""
+        if self._read:
+            self._ledger.take(self._read)
+            self._read = []
+        letters = self._ledger.letters(self._run)
+        self._read = [key for key, _ in letters]
+        return [event for _, letter in letters for event in _events(letter, line)]
+
+
+def _events(letter: Letter, line: Line) -> Sequence[Event]:
+    jobs = tuple(line.jobs) if letter.job is None else (letter.job,)
+    match letter.kind:
+        case "tell":
+            return [Steered(job=job, text=letter.text) for job in jobs]
+        case "kill":
+            return [Killed(job=job) for job in jobs]
+        case "retry":
+            return [Retried(job=job) for job in jobs]
+        case "pause":
+            return [Paused(on=True)]
+        case "resume":
+            return [Paused(on=False)]
+
+
+@contextmanager
+def _signals(floor: Floor, answers: "queue.SimpleQueue[Answer | Event]") -> Iterator[None]:
+    """Let Ctrl-C drain the line once, and end all work the second time; so does a polite kill."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = 0
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        del frame
+        asked += 1
+        why = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        answers.put(Closing(reason=Reason.INTERRUPTED, why=why))
+        if asked > 1 or number != signal.SIGINT:
+            floor.stop_all()
+
+    before = {number: signal.signal(number, hear) for number in _HEARD}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

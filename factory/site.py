@@ -1,0 +1,223 @@
+"""A site: one repository with its settings, and what this machine offers, checked before a run.
+
+Everything that the line cannot do right is refused here by name, before anything starts.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from factory import duplicates, trust
+from factory.complaint import Complaint
+from factory.configured import Settings
+from factory.events import Rules
+from factory.settings import Environment
+from stations.box import NoSandbox, Sandbox
+from stations.contract import Job, Kind, StationSpec
+from stations.sandbox import Finding, SandboxKind, choose, preflight
+from stations.tools import Surroundings
+from worktrees import checkout
+from worktrees.git import Identity, Repository, in_checkout
+from worktrees.lock import Flock, owner_lock, worktree_lock
+from worktrees.names import JobId, Oid, RunId, default_target
+
+HEADS: Final = "refs/heads/"
+RUNTIMES: Final = frozenset({"command"})
+"""The runtimes that this release can drive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A repository as a command finds it, with the two locks of its factory directory."""
+
+    repository: Repository
+    settings: Settings
+    environment: Environment
+    lock: Flock
+    owner: Flock
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.repository.factory / "ledger.sqlite"
+
+    @property
+    def place(self) -> Path:
+        """The directory that stands for this repository to its user."""
+        return self.repository.checkout or self.repository.common
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Where a run lands: its base commit, the full target ref, and whether that ref is new."""
+
+    base: Oid
+    target: str
+    deliver: Literal["branch", "merge"]
+    new: bool
+
+
+def at(repository: Repository, settings: Settings, environment: Environment) -> Site:
+    """Give the site of a repository."""
+    return Site(
+        repository=repository,
+        settings=settings,
+        environment=environment,
+        lock=worktree_lock(repository.factory),
+        owner=owner_lock(repository.factory),
+    )
+
+
+def new_run() -> RunId:
+    """Give an id for a new run: when it began, and a little chance."""
+    return RunId(f"{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+
+
+def check_trust(site: Site, *, given: bool) -> None:
+    """Complain unless a person allowed this repository's own commands."""
+    settings = site.settings
+    if given or trust.is_trusted(site.environment.state_dir, site.place, settings.trust_hash):
+        return
+    listed = "\n".join(f"  {item.where}: {item.what}" for item in settings.trusts[:12])
+    more = len(settings.trusts) - 12
+    tail = f"\n  and {more} more" if more > 0 else ""
+    raise Complaint(
+        f"this repository brings commands of its own that nobody has allowed yet:\n{listed}{tail}",
+        hint="look at them, then `factory trust` (or `--trust` for this run alone)",
+        code=2,
+    )
+
+
+def deliver_to(site: Site, run: RunId) -> Delivery:
+    """Say where a run lands; complain when that cannot be."""
+    git, settings = site.repository.git, site.settings
+    if settings.deliver == "pr":
+        raise Complaint(
+            "this release cannot open pull requests yet",
+            hint="use `--deliver branch` or `--deliver merge`",
+            code=7,
+        )
+    head = git.resolve("HEAD")
+    if settings.deliver == "merge":
+        name = settings.target or _current_branch(site)
+        ref = f"{HEADS}{name}"
+        tip = git.resolve(ref)
+    else:
+        ref = f"{HEADS}{default_target(run)}"
+        tip = git.resolve(f"{HEADS}{settings.target}") if settings.target else None
+    base = tip or head
+    if base is None:
+        raise Complaint("the repository has no commit", hint="make a first commit", code=7)
+    new = git.resolve(ref) is None
+    if new and git("check-ref-format", ref, ok=(0, 1)).code:
+        raise Complaint(f"{ref} is no valid branch name", code=2)
+    return Delivery(base=base, target=ref, deliver=settings.deliver, new=new)
+
+
+def _current_branch(site: Site) -> str:
+    answer = site.repository.git("symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
+    if not answer.text.startswith(HEADS):
+        raise Complaint(
+            "HEAD is on no branch, so there is nothing to merge into",
+            hint="name one with `--onto BRANCH`",
+            code=2,
+        )
+    return answer.text.removeprefix(HEADS)
+
+
+def check_repository(site: Site, delivery: Delivery) -> None:
+    """Complain of everything in this repository that the line cannot do right."""
+    found = [*checkout.refusals(site.repository, delivery.base)]
+    with site.lock:
+        where = checkout.checked_out(site.repository, delivery.target)
+    if where is not None and not checkout.is_clean(site.repository, where):
+        found.append(
+            f"{where} has {delivery.target.removeprefix(HEADS)} checked out with changes that are"
+            " not committed: commit or stash them, or use `--deliver branch`"
+        )
+    if found:
+        raise Complaint(
+            "the line cannot run here:\n" + "\n".join(f"  {text}" for text in found), code=7
+        )
+
+
+def check_stations(rules: Rules, jobs: Sequence[Job]) -> None:
+    """Complain of jobs at stations that this release cannot work."""
+    routes = {job.route for job in jobs} | ({rules.repair} if rules.repair else set())
+    reached = {to for name in routes for to in rules.station(name).on.values()}
+    for spec in rules.stations:
+        if spec.name not in routes | reached:
+            continue
+        _check_station(spec)
+
+
+def _check_station(spec: StationSpec) -> None:
+    runtime = spec.agent.runtime if spec.agent is not None else "command"
+    if runtime not in RUNTIMES or spec.kind is Kind.REVIEW:
+        what = f"the {runtime} runtime" if runtime not in RUNTIMES else "review stations"
+        raise Complaint(
+            f"station {spec.name} needs {what}, which this release does not have yet",
+            hint='give it a program: agent = { runtime = "command", run = ["sh", "agent.sh"] }',
+            code=7,
+        )
+    if spec.agent is not None and not spec.agent.run:
+        raise Complaint(
+            f"station {spec.name} has a command agent without a command",
+            hint='agent = { runtime = "command", run = ["sh", "agent.sh"] }',
+            code=2,
+        )
+
+
+def refusals_of(jobs: Sequence[Job]) -> Mapping[JobId, str]:
+    """Give the jobs that say what another one says already, each with the reason."""
+    return {
+        dropped: f"near-duplicate of {kept}: {why}"
+        for kept, dropped, why in duplicates.near_duplicates(jobs)
+    }
+
+
+def sandbox_of(site: Site, *, without: bool) -> Sandbox:
+    """Give the sandbox that this run uses, proved by running it; complain when there is none."""
+    kind: SandboxKind = "none" if without else site.settings.sandbox
+    try:
+        found = choose(kind)
+    except NoSandbox as error:
+        raise Complaint(str(error), code=7) from error
+    broken = [finding for finding in prove(site, found) if not finding.ok]
+    if broken:
+        listed = "\n".join(f"  {finding.name}: {finding.detail}" for finding in broken)
+        raise Complaint(
+            f"the {found.name} sandbox does not hold on this machine:\n{listed}",
+            hint="`factory doctor` says more",
+            code=7,
+        )
+    return found
+
+
+def prove(site: Site, sandbox: Sandbox) -> tuple[Finding, ...]:
+    """Try to break out of a sandbox; every finding that is not ok is a hole."""
+    return preflight(sandbox, site.repository.factory / "new")
+
+
+def surroundings_of(site: Site) -> Surroundings:
+    """Give what workspaces see beside their tree, before `setup` made anything."""
+    env = site.settings.env
+    return Surroundings(
+        share=tuple(env.share),
+        tools=tuple(Path(tool) for tool in env.tools),
+        scratch=tuple(env.scratch),
+        path=site.environment.path,
+    )
+
+
+def person(site: Site) -> Identity | None:
+    """Give the person who runs the factory, by the repository's own git configuration."""
+    where = site.place
+    name, email = (
+        in_checkout(site.repository, where, "config", key, ok=(0, 1)).text
+        for key in ("user.name", "user.email")
+    )
+    return Identity(name=name, email=email) if name and email else None
