@@ -89,7 +89,7 @@ class Clock:
 def owning(site: Site) -> Iterator[None]:
     """Hold the repository: one run at a time. Complain when another process has it."""
     site.repository.factory.mkdir(parents=True, exist_ok=True)
-    if not site.owner.try_acquire():
+    if not site.owner.acquire(timeout=1.0):  # a look from `status` lasts no time
         raise Complaint(
             f"another run holds this repository ({site.owner.holder()})",
             hint="`factory status` shows it, `factory watch` follows it",

@@ -1,1 +1,1 @@
-"""Stations: where one kind of work is done inside a sandbox. Knows work trees and nothing of the line."""
+"""Stations: where one kind of work is done in a sandbox. Knows work trees, nothing of the line."""

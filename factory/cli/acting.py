@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from factory.cli.app import Json, command, emit, say
-from factory.cli.place import here, job_of, line_of
+from factory.cli.finding import alive, job_of, ledger_of, line_of, repository, run_of
+from factory.cli.place import here
 from factory.complaint import Complaint
 
 if TYPE_CHECKING:
-    from factory.ledger import Letter
+    from factory.ledger import Letter, LetterKind
     from worktrees.names import RunId
 
 RunName = Annotated[
@@ -71,18 +72,21 @@ def pause_command(run: RunName = None, json: Json = False) -> None:
     _send(None, "pause", "", run=run, json=json)
 
 
-def _send(job: str | None, kind: str, text: str, *, run: str | None, json: bool) -> None:
+def _send(job: str | None, kind: "LetterKind", text: str, *, run: str | None, json: bool) -> None:
     from factory.ledger import Ledger, Letter
 
-    site = here({})
-    name, line = line_of(site, run)
-    letter = Letter(kind=kind, job=None if job is None else job_of(line, job), text=text)
-    with Ledger(site.ledger) as ledger:
+    where = repository()
+    with ledger_of(where) as reader:
+        if job is None:
+            name, known = run_of(reader, run), None
+        else:
+            line, known = job_of(reader, job, run)
+            name = line.run
+        path = reader.path
+    letter = Letter(kind=kind, job=known, text=text)
+    with Ledger(path) as ledger:
         ledger.post(name, letter, time.time())
-    active = not site.owner.try_acquire()
-    if not active:
-        site.owner.release()
-    _answer(letter, name, active=active, json=json)
+    _answer(letter, name, active=alive(where), json=json)
 
 
 def _answer(letter: "Letter", run: "RunId", *, active: bool, json: bool) -> None:
@@ -115,7 +119,8 @@ def take_command(
     from factory import taking
 
     site = here({})
-    _, line = line_of(site, run)
+    with ledger_of(site.repository) as ledger:
+        line = line_of(ledger, run_of(ledger, run))
     taken = taking.take(site, line)
     if json:
         emit(

@@ -4,20 +4,18 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from factory.cli.app import Json, command, emit, say
-from factory.cli.place import find_run, here
+from factory.cli.finding import alive, ledger_of, run_of
+from factory.cli.place import here
 from factory.complaint import Complaint
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from factory.events import Event
     from factory.line import Line
     from factory.planning import Plan
     from factory.site import Site
@@ -152,7 +150,7 @@ def run_command(
     if not box.contains:
         say("no sandbox: agents and tests can read and write whatever you can")
     order = shift.Order(jobs=tuple(wanted), options=options, sandbox=box)
-    with board(site, json=json) as watch:
+    with show.progress(site.environment, quiet=json) as watch:
         line = shift.start(site, order, watch=watch, say=say)
     return _report(site, line, json=json)
 
@@ -168,27 +166,26 @@ def resume_command(
     json: Json = False,
 ) -> int:
     """Resume a run; nothing placed is nothing to do."""
-    from factory import shift
+    from factory import shift, show
     from factory import site as sites
     from factory.ledger import Ledger, Letter
-    from worktrees.names import RunId
 
     first = here({})
-    found = find_run(first, run) if first.ledger.exists() else None
-    if found is None:
+    if not first.ledger.exists():
         say("nothing was placed: there is nothing to resume")
         if json:
             emit({"schema": "factory.run/1", "run": None, "jobs": []})
         return 0
-    with Ledger(first.ledger) as ledger:
-        opening = next(ledger.records(found)).event
-        assert opening.kind == "opened"  # noqa: S101  (every run begins so)
-        options = dict(opening.options)
-        if not first.owner.try_acquire():
-            ledger.post(RunId(found), Letter(kind="resume"), shift.Clock()())
-            say(f"{found} is at work; told it to go on if it was paused")
-            return 0
-        first.owner.release()
+    with ledger_of(first.repository) as reader:
+        found = run_of(reader, run)
+        opening = next(reader.records(found)).event
+    assert opening.kind == "opened"  # noqa: S101  (every run begins so)
+    options = dict(opening.options)
+    if alive(first.repository):
+        with Ledger(first.ledger) as ledger:
+            ledger.post(found, Letter(kind="resume"), shift.Clock()())
+        say(f"{found} is at work; told it to go on if it was paused")
+        return 0
     site = here(options)
     if site.settings.rules.hash != opening.rules.hash:
         raise Complaint(
@@ -197,7 +194,7 @@ def resume_command(
         )
     sites.check_trust(site, given=trust or "trust" in options)
     box = sites.sandbox_of(site, without="no_sandbox" in options)
-    with board(site, json=json) as watch:
+    with show.progress(site.environment, quiet=json) as watch:
         line = shift.resume(site, found, box, watch=watch, say=say)
     return _report(site, line, json=json)
 
@@ -212,7 +209,7 @@ def demo_command(
     json: Json = False,
 ) -> int:
     """Run the demo and say whether everything ended as it was meant to."""
-    from factory import demo, shift
+    from factory import demo, shift, show
     from factory import settings as configuration
     from factory import site as sites
     from worktrees.git import open_repository
@@ -232,7 +229,7 @@ def demo_command(
         say(f"a sample shop with real defects stands in {place}")
         box = sites.sandbox_of(site, without=False)
         order = shift.Order(jobs=settings.jobs, options={"trust": "True"}, sandbox=box)
-        with board(site, json=json) as watch:
+        with show.progress(site.environment, quiet=json) as watch:
             line = shift.start(site, order, watch=watch, say=say)
         _report(site, line, json=json)
         wrong = demo.surprises(line)
@@ -272,15 +269,6 @@ def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Jo
         names = ", ".join(spec.name for spec in site.settings.rules.stations)
         raise Complaint(f"there is no station {only}", hint=f"there are: {names}")
     return [job for job in found if job.route == only]
-
-
-def board(
-    site: "Site", *, json: bool
-) -> "AbstractContextManager[Callable[[Line, Event, float], None]]":
-    """Give what shows a run's progress on standard error."""
-    from factory import show
-
-    return show.progress(site.environment, quiet=json)
 
 
 def _plan(site: "Site", jobs: "Sequence[Job]") -> "Plan":

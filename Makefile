@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+JOBS ?= auto
+# What the caller's shell has activated must not decide which code runs.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help setup demo check fmt test soak bench lock clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv and install what is missing (every other verb does this first)
+	@scripts/setup
+
+demo: setup ## run a whole line on a sample repository: no key, no network
+	@$(PY) -m factory demo
+
+check: setup ## format, lint, types, import layers
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+fmt: setup ## put the code into shape
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix-only .
+
+test: setup ## the whole suite, without the long runs
+	$(PY) -m pytest -n $(JOBS) -q
+
+soak: setup ## the long suites: kill storms, fuzzed worlds
+	$(PY) -m pytest -m soak -n $(JOBS) --timeout=1800
+
+bench: setup ## run every benchmark and print its figures
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(PY) "$$file"; done
+
+lock: setup ## pin requirements/*.txt anew from pyproject.toml
+	@scripts/lock
+
+clean: ## remove what the other verbs made, .venv included
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* benchmarks/out examples/projects/work
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

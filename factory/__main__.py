@@ -1,0 +1,18 @@
+"""The program: every command is known to the app, then the one edge runs it."""
+
+import sys
+
+from factory.cli import acting, looking, reading, running, setting_up
+from factory.cli.app import run
+
+COMMANDS = (setting_up, running, looking, reading, acting)
+"""The modules whose import gives the app its commands, in the order of the help."""
+
+
+def main() -> None:
+    """Run the command of this process's arguments and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

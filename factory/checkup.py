@@ -1,0 +1,143 @@
+"""The check-up behind `factory doctor`: what the line needs here, each thing tried for real."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from factory import site as sites
+from factory import trust
+from factory.complaint import Complaint
+from factory.site import Site
+from stations.box import SandboxError
+from stations.contract import Kind
+from stations.sandbox import choose
+from stations.tools import ToolMissingError, resolve
+from worktrees import checkout
+from worktrees.git import version
+
+OLDEST_GIT: Final = (2, 39)
+LITTLE: Final = 2 * 1024**3
+"""Bytes of free disk below which a person should know."""
+AGENTS: Final = ("claude", "codex", "opencode", "gemini")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; ``stops`` says whether the line cannot run without it."""
+
+    name: str
+    ok: bool
+    detail: str
+    stops: bool = False
+
+
+def look(site: Site) -> tuple[Finding, ...]:
+    """Look at everything the line needs, and try the sandbox by breaking out of it."""
+    return (
+        _git(),
+        *_repository(site),
+        *_sandbox(site),
+        _disk(site),
+        *_commands(site),
+        _trust(site),
+        *_agents(site),
+    )
+
+
+def document(found: Sequence[Finding]) -> dict[str, object]:
+    """Give the `factory.doctor/1` document."""
+    return {
+        "schema": "factory.doctor/1",
+        "ok": not any(each.stops and not each.ok for each in found),
+        "findings": [asdict(each) for each in found],
+    }
+
+
+def _git() -> Finding:
+    found = version()
+    text = ".".join(map(str, found))
+    fit = found >= OLDEST_GIT
+    return Finding(
+        name="git",
+        ok=fit,
+        detail=text if fit else f"{text} is too old: install git 2.39 or newer",
+        stops=True,
+    )
+
+
+def _repository(site: Site) -> Iterator[Finding]:
+    try:
+        delivery = sites.deliver_to(site, sites.new_run())
+    except Complaint as error:
+        yield Finding(name="target", ok=False, detail=f"{error.what}; {error.hint}", stops=True)
+        return
+    refused = checkout.refusals(site.repository, delivery.base)
+    for text in refused:
+        yield Finding(name="repository", ok=False, detail=text, stops=True)
+    if not refused:
+        yield Finding(name="repository", ok=True, detail=f"base {delivery.base[:12]}")
+    name = delivery.target.removeprefix(sites.HEADS)
+    with site.lock:
+        where = checkout.checked_out(site.repository, delivery.target)
+    if where is not None and not checkout.is_clean(site.repository, where):
+        detail = f"{where} has {name} checked out with changes: commit or stash them"
+        yield Finding(name="target", ok=False, detail=detail, stops=True)
+    else:
+        yield Finding(name="target", ok=True, detail=f"{name} ({delivery.deliver})")
+
+
+def _sandbox(site: Site) -> Iterator[Finding]:
+    try:
+        found = choose(site.settings.sandbox)
+        tried = sites.prove(site, found)
+    except SandboxError as error:
+        yield Finding(name="sandbox", ok=False, detail=str(error), stops=True)
+        return
+    holes = [each for each in tried if not each.ok]
+    for each in holes:
+        yield Finding(name=f"sandbox: {each.name}", ok=False, detail=each.detail, stops=True)
+    if not holes:
+        detail = f"{found.name} holds: {len(tried)} ways out were tried and all failed"
+        yield Finding(name="sandbox", ok=True, detail=detail)
+
+
+def _disk(site: Site) -> Finding:
+    free = shutil.disk_usage(site.repository.common).free
+    text = f"{free / 1024**3:.1f} GiB free at {site.repository.common}"
+    enough = free >= LITTLE
+    return Finding(name="disk", ok=enough, detail=text if enough else f"{text}: make room")
+
+
+def _commands(site: Site) -> Iterator[Finding]:
+    around = sites.surroundings_of(site)
+    for spec in site.settings.rules.stations:
+        words = spec.agent.run if spec.agent is not None else spec.run
+        if not words:
+            continue
+        try:
+            tool = resolve(words[0], site.place, around)
+        except ToolMissingError as error:
+            required = spec.kind is not Kind.TEST or spec.required
+            yield Finding(name=f"station {spec.name}", ok=False, detail=str(error), stops=required)
+        else:
+            yield Finding(name=f"station {spec.name}", ok=True, detail=tool.path)
+    if not site.settings.rules.tests:
+        detail = "no test station: write one, or what agents make lands untested"
+        yield Finding(name="tests", ok=False, detail=detail)
+
+
+def _trust(site: Site) -> Finding:
+    settings = site.settings
+    if not settings.trust_hash:
+        return Finding(name="trust", ok=True, detail="no commands of the repository's own")
+    ok = trust.is_trusted(site.environment.state_dir, site.place, settings.trust_hash)
+    detail = "given" if ok else "not given yet: `factory trust`, or --trust for one run"
+    return Finding(name="trust", ok=ok, detail=detail)
+
+
+def _agents(site: Site) -> Iterator[Finding]:
+    for name in AGENTS:
+        path = shutil.which(name, path=site.environment.path)
+        if path is not None:
+            yield Finding(name=f"agent {name}", ok=True, detail=path)

@@ -1,0 +1,268 @@
+"""Commands that read what was written: logs of attempts, the diff of work, the ledger's events."""
+
+import json as codec
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from factory.cli.app import Json, command, emit, say
+from factory.cli.finding import following, job_of, ledger_of, read_run, repository, run_of
+from factory.cli.looking import JobName, OfRun, RunName
+from factory.complaint import Complaint
+from factory.wording import Curtain, block
+
+if TYPE_CHECKING:
+    from factory.ledger import Record
+    from factory.line import Line
+    from worktrees.git import Git, Repository
+    from worktrees.names import JobId, Oid
+
+PIECE = 1 << 16
+
+
+@command(
+    "logs",
+    short="Print what an attempt wrote, and the tail of the test runs that refused it.",
+    examples=(
+        "factory logs api               the newest attempt",
+        "factory logs api --attempt 1",
+        "factory logs api -f            follow it until it ends",
+    ),
+)
+def logs_command(
+    job: JobName,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", min=1, help="Default: the newest.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until it ends.")] = False,
+    run: OfRun = None,
+    json: Json = False,
+) -> None:
+    """Print an attempt's output, secrets masked."""
+    from factory.story import red_trials
+
+    if follow and json:
+        raise Complaint(
+            "--json gives one document and cannot follow", hint="leave -f or --json out"
+        )
+    where = repository()
+    with ledger_of(where) as ledger:
+        line, records, name = job_of(ledger, job, run)
+        number = attempt or line.jobs[name].attempt
+        log = _papers(where, line, name) / str(number) / "output.log"
+        if number > line.jobs[name].attempt or (attempt and not log.exists()):
+            raise Complaint(f"{name} has no attempt {number}", hint=f"factory why {name}")
+        if follow:
+            reader = _Tail(log)
+            for _ in following(where, ledger, line.run):
+                for text in reader.more():
+                    print(text, flush=True)
+            for text in reader.rest():
+                print(text, flush=True)
+            return
+        reds = red_trials(records, name)
+    lines = [*(reader := _Tail(log)).more(), *reader.rest()]
+    if json:
+        emit(
+            {
+                "schema": "factory.logs/1",
+                "run": line.run,
+                "job": name,
+                "attempt": number,
+                "output": "\n".join(lines),
+                "trials": [
+                    {"trial": red.trial, "at": red.at, "owner": red.owner, "tail": _safe(red.tail)}
+                    for red in reds
+                ],
+            }
+        )
+        return
+    if not lines:
+        say(f"{name}, attempt {number}: no output" + ("" if log.exists() else " yet"))
+    for text in lines:
+        print(f"{line.jobs[name].station} | {text}")
+    for red in reds:
+        say(f"test run {red.trial} refused it{f' ({red.owner})' if red.owner else ''}:")
+        for text in _safe(red.tail).splitlines():
+            print(f"tests | {text}")
+
+
+@command(
+    "diff",
+    short="Show what a job or a run changed.",
+    examples=(
+        "factory diff                   the newest run, base to target",
+        "factory diff api               one job's own change",
+        "factory diff api | git apply --check",
+    ),
+)
+def diff_command(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB|RUN]", help="Default: the newest run.", show_default=False),
+    ] = None,
+    run: OfRun = None,
+    json: Json = False,
+) -> None:
+    """Print a patch; on a terminal control characters are made visible."""
+    where = repository()
+    with ledger_of(where) as ledger:
+        job: JobId | None = None
+        if what is None or what in ledger.runs():
+            line, _ = read_run(ledger, run_of(ledger, what or run))
+            ends = _run_ends(where.git, line)
+        else:
+            line, _, job = job_of(ledger, what, run)
+            ends = _job_ends(where.git, line, job)
+    patch = where.git(
+        *("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options"), *ends
+    ).out
+    if json:
+        emit(
+            {
+                "schema": "factory.diff/1",
+                "run": line.run,
+                "job": job,
+                "base": ends[0],
+                "commit": ends[1],
+                "files": _files(where.git, ends),
+                "patch": patch.decode("utf-8", "backslashreplace"),
+            }
+        )
+    elif sys.stdout.isatty():
+        print(block(patch.decode("utf-8", "backslashreplace")))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(patch)
+
+
+@command(
+    "events",
+    short="Print the ledger of a run as JSON lines.",
+    examples=(
+        "factory events",
+        "factory events -f | jq .event.kind",
+        "factory events --all > ledger.ndjson",
+    ),
+)
+def events_command(
+    run: RunName = None,
+    every: Annotated[bool, typer.Option("--all", help="The events of all runs.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until it ends.")] = False,
+    json: Json = False,
+) -> None:
+    """Print records as {seq, run, at, event}."""
+    if follow and (json or every):
+        raise Complaint("-f follows one run, as JSON lines", hint="leave --json and --all out")
+    where = repository()
+    with ledger_of(where) as ledger:
+        name = None if every else run_of(ledger, run)
+        if json:
+            rows = [_event(record) for record in ledger.records(name)]
+            emit({"schema": "factory.events/1", "events": rows})
+            return
+        seq = 0
+        for _ in iter((None,)) if name is None or not follow else following(where, ledger, name):
+            for record in ledger.records(name, after=seq):
+                print(codec.dumps(_event(record)))
+                seq = record.seq
+            sys.stdout.flush()
+
+
+class _Tail:
+    """Reads a log that grows, in whole lines, harmless and with secrets masked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+        self._half = b""
+        self._curtain = Curtain()
+
+    def more(self) -> Iterator[str]:
+        """Give the whole lines that came since the last look."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            while piece := file.read(PIECE):
+                self._at += len(piece)
+                *lines, self._half = (self._half + piece).split(b"\n")
+                for line in lines:
+                    yield self._shown(line)
+
+    def rest(self) -> Iterator[str]:
+        """Give the last line, when no line end came after it."""
+        if self._half:
+            yield self._shown(self._half)
+            self._half = b""
+
+    def _shown(self, line: bytes) -> str:
+        return block(self._curtain.draw(line.decode("utf-8", "backslashreplace")))
+
+
+def _papers(where: "Repository", line: "Line", job: "JobId") -> Path:
+    return where.factory / "runs" / line.run / job
+
+
+def _safe(tail: str) -> str:
+    curtain = Curtain()
+    return block("\n".join(curtain.draw(text) for text in tail.splitlines()))
+
+
+def _event(record: "Record") -> dict[str, object]:
+    from factory.ledger import encode
+
+    event = _masked(codec.loads(encode(record.event)))
+    return {"seq": record.seq, "run": record.run, "at": record.at, "event": event}
+
+
+def _masked(value: object) -> object:
+    from factory.wording import masked
+
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {key: _masked(each) for key, each in value.items()}
+        case list():
+            return [_masked(each) for each in value]
+        case _:
+            return value
+
+
+def _run_ends(git: "Git", line: "Line") -> "tuple[Oid, Oid]":
+    return line.base, git.resolve(line.target) or line.gate.target
+
+
+def _job_ends(git: "Git", line: "Line", job: "JobId") -> "tuple[Oid, Oid]":
+    """Give the commits whose difference is a job's own work: landed, saved or set aside."""
+    from factory.rows import commit_of
+    from worktrees.names import Oid, salvage_ref
+
+    work = line.jobs[job]
+    own = work.commit or commit_of(work)
+    made = git.resolve(own) if own is not None else None
+    made = made or git.resolve(salvage_ref(line.run, job))
+    if made is None:
+        raise Complaint(f"{job} has made nothing that was saved", hint=f"factory why {job}")
+    start = work.judged_from or line.base
+    base = git("merge-base", "--end-of-options", start, made, ok=(0, 1)).text
+    return Oid(base or start), made
+
+
+def _files(git: "Git", ends: "tuple[Oid, Oid]") -> list[dict[str, object]]:
+    answer = git("diff", "--numstat", "-z", "--no-renames", "--end-of-options", *ends)
+    found: list[dict[str, object]] = []
+    for part in answer.parts:
+        added, removed, path = part.split(b"\t", 2)
+        found.append(
+            {
+                "path": path.decode("utf-8", "backslashreplace"),
+                "added": None if added == b"-" else int(added),
+                "removed": None if removed == b"-" else int(removed),
+            }
+        )
+    return found

@@ -1,0 +1,271 @@
+"""Makes the JSON documents of a run from its line and records: every view shows the same facts.
+
+The story of one job is made in `factory.story`, the shapes are in `factory.schemas`.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from factory.events import (
+    Closed,
+    Dead,
+    Event,
+    Finished,
+    Landed,
+    NeedsYou,
+    Placed,
+    Proposed,
+    Reason,
+    Withdrawn,
+)
+from factory.ledger import Record
+from factory.line import Line, Work
+from factory.meter import gaps, measured
+from factory.pace import Limit, Pace, limit, sentence
+from factory.planning import Plan
+from factory.rows import (
+    branch,
+    commit_of,
+    counts,
+    first_lines,
+    gate_row,
+    reason,
+    spend_row,
+    state,
+    station_rows,
+    status_job,
+)
+from factory.schemas import (
+    ConstraintRow,
+    InboxDocument,
+    InboxRow,
+    JobRow,
+    PlanDocument,
+    ReportDocument,
+    RunDocument,
+    RunsDocument,
+    StatusDocument,
+)
+from factory.wording import clean, masked
+from stations.contract import Spend, Split
+from worktrees.names import JobId
+
+ENDS: Final[Mapping[Reason, int]] = {
+    Reason.INTERRUPTED: 130,
+    Reason.ENVIRONMENT: 7,
+    Reason.BUDGET: 3,
+}
+
+History = list[tuple[Event, float]]
+
+
+def run_document(line: Line, records: Iterable[Record]) -> RunDocument:
+    """Give the document that `factory run --json` ends with."""
+    history = _history(records)
+    pace = measured(history)
+    return {
+        "schema": "factory.run/1",
+        "run": line.run,
+        "target": branch(line.target),
+        "base": line.base,
+        "tip": line.gate.target,
+        "seconds": round(pace.seconds, 3),
+        "jobs": _job_rows(line, history),
+        "spend": spend_row(_total(line)),
+        "constraint": _constraint(pace, len(history), over=_is_over(history)),
+    }
+
+
+def status_document(
+    line: Line, records: Iterable[Record], *, now: float, alive: bool
+) -> StatusDocument:
+    """Give where everything is at ``now``; ``alive`` says whether a process works on the run."""
+    history = _history(records)
+    at = now if alive else history[-1][1]
+    pace = measured(history, at)
+    limits = limits_of(pace, len(history))
+    return {
+        "schema": "factory.status/1",
+        "sentence": sentence(pace, limits, over=_is_over(history)),
+        "run": line.run,
+        "target": branch(line.target),
+        "base": line.base,
+        "tip": line.gate.target,
+        "at": at,
+        "seconds": round(pace.seconds, 3),
+        "alive": alive,
+        "paused": line.paused,
+        "closing": None if line.closing is None else line.closing.why,
+        "counts": counts(line),
+        "jobs": [status_job(line, work, at) for work in line.jobs.values()],
+        "gate": gate_row(line),
+        "stations": station_rows(pace, limits),
+    }
+
+
+def runs_document(runs: Iterable[tuple[Line, Sequence[Record], bool]]) -> RunsDocument:
+    """Give one line for each run, in the order given; each with whether it is alive."""
+    return {
+        "schema": "factory.runs/1",
+        "runs": [
+            {
+                "run": line.run,
+                "target": branch(line.target),
+                "began": records[0].at,
+                "seconds": round(measured(_history(records)).seconds, 3),
+                "alive": alive,
+                "counts": counts(line),
+            }
+            for line, records, alive in runs
+        ],
+    }
+
+
+def inbox_document(lines: Iterable[Line]) -> InboxDocument:
+    """Give what waits for a person in these runs, oldest first."""
+    rows: list[InboxRow] = [
+        {
+            "run": line.run,
+            "job": work.job.id,
+            "title": clean(work.job.title),
+            "since": work.since,
+            "question": clean(masked(work.place.question)),
+            "wants": [clean(want) for want in work.place.wants],
+            "commit": work.place.commit,
+            "answer": f"factory tell {work.job.id} yes",
+        }
+        for line in lines
+        for work in line.jobs.values()
+        if isinstance(work.place, NeedsYou)
+    ]
+    return {"schema": "factory.inbox/1", "waiting": sorted(rows, key=lambda row: row["since"])}
+
+
+def report_document(line: Line, records: Iterable[Record]) -> ReportDocument:
+    """Give what happened in a run."""
+    history = _history(records)
+    pace = measured(history)
+    limits = limits_of(pace, len(history))
+    failures = {work.job.id: first_lines(work) for work in line.jobs.values()}
+    return {
+        "schema": "factory.report/1",
+        "run": line.run,
+        "target": branch(line.target),
+        "base": line.base,
+        "tip": line.gate.target,
+        "began": history[0][1],
+        "seconds": round(pace.seconds, 3),
+        "exit": exit_code(line),
+        "counts": counts(line),
+        "jobs": _job_rows(line, history),
+        "failures": {job: lines for job, lines in failures.items() if lines},
+        "spend": spend_row(_total(line)),
+        "constraint": _constraint(pace, len(history), over=_is_over(history)),
+        "stations": station_rows(pace, limits),
+    }
+
+
+def plan_document(made: Plan) -> PlanDocument:
+    """Give what a run would do."""
+    return {
+        "schema": "factory.plan/1",
+        "jobs": [
+            {
+                "id": each.job.id,
+                "title": clean(each.job.title),
+                "station": each.job.route,
+                "round": each.wave,
+                "files": each.files,
+                "scope": list(each.job.scope.write),
+                "needs": list(each.job.needs),
+                "waits_for": list(each.waits_for),
+                "overlaps": list(each.overlaps),
+                "accept": [list(argv) for argv in each.job.accept],
+                "tokens": each.tokens,
+                "refused": each.refused or None,
+            }
+            for each in made.jobs
+        ],
+        "waves": made.waves,
+        "warnings": list(made.warnings),
+        "constraint": made.constraint,
+    }
+
+
+def exit_code(line: Line) -> int:
+    """Give the exit code that a run's end means, by the contract's precedence."""
+    if line.closing is not None and line.closing.reason in ENDS:
+        return ENDS[line.closing.reason]
+    places = [work.place for work in line.jobs.values()]
+    if any(isinstance(place, Dead) for place in places):
+        return 1
+    settled = all(isinstance(place, Landed | Proposed | Withdrawn) for place in places)
+    # What is left waits for a person's answer, for a job that does, or for the target to be freed.
+    return 0 if settled else 4
+
+
+def _job_rows(line: Line, history: History) -> list[JobRow]:
+    placed: dict[JobId, float] = {}
+    for event, at in history:
+        match event:
+            case Placed(jobs=jobs) | Finished(outcome=Split(jobs=jobs)):
+                for job in jobs:
+                    placed.setdefault(job.id, at)
+            case _:
+                pass
+    last, idle = history[-1][1], gaps(history)
+
+    def worked(work: Work) -> float:
+        settled = isinstance(work.place, Landed | Proposed | Dead | Withdrawn)
+        began, ended = placed.get(work.job.id, last), work.since if settled else last
+        lost = sum(max(0.0, min(ended, to) - max(began, start)) for start, to in idle)
+        return max(0.0, ended - began - lost)
+
+    return [_job_row(work, worked(work)) for work in line.jobs.values()]
+
+
+def _job_row(work: Work, seconds: float) -> JobRow:
+    return {
+        "id": work.job.id,
+        "title": clean(work.job.title),
+        "station": work.job.route,
+        "state": state(work.place),
+        "commit": commit_of(work),
+        "tree": work.place.tree if isinstance(work.place, Landed) else None,
+        "attempts": work.attempt,
+        "seconds": round(seconds, 3),
+        "spend": spend_row(work.spend),
+        "reason": reason(work.place),
+    }
+
+
+def _constraint(pace: Pace, seed: int, *, over: bool) -> ConstraintRow:
+    limits = limits_of(pace, seed)
+    return {
+        "sentence": sentence(pace, limits, over=over),
+        "station": limits.station,
+        "odds": None if limits.station is None else limits.odds[limits.station],
+    }
+
+
+def limits_of(pace: Pace, seed: int) -> Limit:
+    """Give what limits a run as measured; ``seed`` is how much of the ledger was read."""
+    # The same ledger gives the same answer: the draws are seeded by how much is in it.
+    draws = random.Random(seed)  # noqa: S311  a simulation, not a secret
+    return limit(pace, lambda shape: draws.gammavariate(shape, 1.0))
+
+
+def _total(line: Line) -> Spend:
+    total = Spend()
+    for work in line.jobs.values():
+        total += work.spend
+    return total
+
+
+def _history(records: Iterable[Record]) -> History:
+    return [(record.event, record.at) for record in records]
+
+
+def _is_over(history: History) -> bool:
+    return isinstance(history[-1][0], Closed)

@@ -1,0 +1,148 @@
+"""Says what one event changed: for plain progress lines and for the story of a job."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from factory.events import (
+    Advanced,
+    Closed,
+    Closing,
+    Dead,
+    Event,
+    Finished,
+    GateAwaits,
+    GateComposed,
+    GateTried,
+    InGate,
+    Killed,
+    Landed,
+    Landing,
+    Missed,
+    Moved,
+    NeedsYou,
+    Noted,
+    Opened,
+    Paused,
+    Placed,
+    Proposed,
+    Refused,
+    Resting,
+    Resumed,
+    Retried,
+    SeatsChanged,
+    Started,
+    StationRetired,
+    Steered,
+    Waiting,
+    Withdrawn,
+    Woke,
+    Working,
+)
+from factory.line import Line, Work
+from factory.screen import Style
+from factory.wording import clean, count, failing, listed, masked, span
+from stations.contract import Green, Lost, Red, Verdict
+
+Said = tuple[str, str, Style]
+"""Who says it (a station, the gate, the line, or you), the text, and its style."""
+
+
+def told(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
+    """Give what a person should hear of an event, and of what it did to the jobs."""
+    yield from _event(before, line, event)
+    for job, work in line.jobs.items():
+        old = None if before is None else before.jobs.get(job)
+        if old is None or old.place is not work.place:
+            yield from moved(old, work)
+
+
+def moved(old: Work | None, work: Work) -> Iterator[Said]:
+    """Give what a person should hear of a job that came to another place."""
+    job, station, place = work.job.id, work.station, work.place
+    match place:
+        case Working(station=at):
+            yield at, f"{job} begins attempt {work.attempt}", "busy"
+        case Resting(why=why):
+            yield station, f"{job} will be tried again: {clean(masked(why))}", "warn"
+        case InGate(commit=commit):
+            yield "gate", f"{job} has made {commit[:12]}, which is on its way to land", "plain"
+        case Waiting() if old is not None and work.failure:
+            yield station, f"{job} goes to {station}: {failing(work.failure)[0]}", "warn"
+        case Waiting() if old is not None:
+            yield station, f"{job} waits for {station} again", "plain"
+        case NeedsYou(question=question):
+            yield "you", f"{job} waits for you: {clean(masked(question))}", "warn"
+        case Dead(fault=fault, tail=tail):
+            yield station, f"{job} gave up: {clean(masked(fault))}", "bad"
+            for text in failing(tail):
+                yield station, f"  {text}", "bad"
+        case Withdrawn(why=why):
+            yield station, f"{job} ended without a change: {clean(masked(why))}", "plain"
+        case Proposed(pull=pull):
+            yield "gate", f"{job} is proposed as {clean(pull)}", "good"
+        case Landed() | Waiting():
+            pass
+        case _:
+            assert_never(place)
+
+
+def verdict_said(verdict: Verdict, jobs: str) -> Iterator[Said]:
+    """Give what a trial of these jobs came to."""
+    match verdict:
+        case Green(seconds=seconds):
+            yield "tests", f"green in {span(seconds)}: {jobs}", "good"
+        case Red(seconds=seconds, owner=owner, tail=tail):
+            by = f" by {clean(owner)}" if owner else ""
+            yield "tests", f"red in {span(seconds)}{by}: {jobs}", "bad"
+            for text in failing(tail):
+                yield "tests", f"  {text}", "bad"
+        case Lost(why=why):
+            yield "tests", f"no verdict on {jobs}: {clean(masked(why))}", "warn"
+        case _:
+            assert_never(verdict)
+
+
+def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
+    match event:
+        case Opened(run=run, base=base):
+            target = clean(line.target.removeprefix("refs/heads/"))
+            yield "line", f"run {run} onto {target} from {base[:12]}", "strong"
+        case Placed(jobs=jobs):
+            names = listed(job.id for job in jobs)
+            yield "line", f"{count(len(jobs), 'job')} placed: {names}", "plain"
+        case GateTried(trial=trial, verdict=verdict):
+            tried = None if before is None else before.gate.runs.get(trial)
+            if tried is not None:
+                yield from verdict_said(verdict, listed(tried.jobs))
+        case Advanced(jobs=jobs, commit=commit):
+            yield "gate", f"landed in {commit[:12]}: {listed(jobs)}", "good"
+        case Missed(tip=tip):
+            yield "gate", f"not landed: the target stands at {tip[:12]}; it is tried again", "warn"
+        case Moved(tip=tip):
+            yield "gate", f"somebody moved the target to {tip[:12]}", "warn"
+        case GateAwaits(external=external):
+            yield "gate", f"waits for the checks of {clean(external)}", "plain"
+        case Steered(job=job, text=text):
+            yield "you", f"told {job}: {clean(masked(text))}", "plain"
+        case Killed(job=job):
+            yield "you", f"killed {job}; its work is kept", "plain"
+        case Retried(job=job):
+            yield "you", f"put {job} back on the line", "plain"
+        case Paused(on=on):
+            yield "line", "paused" if on else "goes on", "warn"
+        case SeatsChanged(seats=seats, station=station):
+            yield station or "line", f"has {count(seats, 'seat')} now", "plain"
+        case StationRetired(station=station):
+            yield station, "left the line", "warn"
+        case Closing(reason=reason, why=why):
+            yield "line", f"closing ({reason.value}): {clean(masked(why))}", "warn"
+        case Resumed(tip=tip):
+            yield "line", f"resumed at {tip[:12]}", "strong"
+        case Noted(what=what, text=text):
+            yield clean(what), clean(masked(text)), "dim"
+        case Closed(exit=code):
+            yield "line", f"ended with exit code {code}", "strong"
+        case Refused() | Started() | Finished() | GateComposed() | Landing() | Woke():
+            pass
+        case _:
+            assert_never(event)

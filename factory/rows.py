@@ -1,0 +1,233 @@
+"""The rows that documents are made of: where one job is and why, a station, the gate."""
+
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from factory.events import (
+    Dead,
+    InGate,
+    Landed,
+    NeedsYou,
+    Place,
+    Proposed,
+    Resting,
+    Waiting,
+    Withdrawn,
+    Working,
+)
+from factory.landing import position
+from factory.line import Line, Work, blocked_by, unmet
+from factory.pace import Limit, Pace
+from factory.schemas import GateRow, SpendRow, State, StationRow, StatusJob, WaitsFor
+from factory.wording import clean, failing, listed, masked, span
+from stations.contract import Spend
+
+ORDER: Final = (
+    *("needs-you", "working", "gate", "resting", "waiting", "dead", "withdrawn"),
+    *("proposed", "landed"),
+)
+"""Which jobs come first: those that want something, then those that move."""
+_WORDS: Final[Mapping[str, str]] = {
+    "working": "at work",
+    "gate": "in the gate",
+    "resting": "resting",
+    "needs-you": "waiting for you",
+}
+
+
+def state(place: Place) -> State:
+    """Give the state that a place counts as in a run's document."""
+    match place:
+        case Landed() | Proposed() | Dead() | Withdrawn():
+            return place.kind
+        case Waiting() | Working() | Resting() | InGate() | NeedsYou():
+            return "waiting"
+        case _:
+            assert_never(place)
+
+
+def counts(line: Line) -> dict[str, int]:
+    """Give how many jobs stand at each kind of place."""
+    found = dict.fromkeys(sorted(ORDER), 0)
+    for work in line.jobs.values():
+        found[work.place.kind] += 1
+    return found
+
+
+def waits_for(line: Line, work: Work, now: float) -> WaitsFor:
+    """Give everything that holds a job up."""
+    nothing: WaitsFor = {
+        "needs": [],
+        "overlaps": None,
+        "seat": False,
+        "breaker": None,
+        "question": None,
+    }
+    if isinstance(work.place, NeedsYou):
+        return {**nothing, "question": clean(masked(work.place.question))}
+    if not isinstance(work.place, Waiting):
+        return nothing
+    needs: list[str] = list(unmet(line, work.job))
+    overlaps = blocked_by(line, work)
+    breaker = line.breakers.get(work.station)
+    until = breaker.until if breaker is not None and breaker.until > now else None
+    free = not needs and overlaps is None and until is None
+    return {**nothing, "needs": needs, "overlaps": overlaps, "breaker": until, "seat": free}
+
+
+def where(line: Line, work: Work, now: float) -> str:
+    """Say in words where a job is and what it waits for."""
+    match work.place:
+        case Waiting():
+            return _held_up(line, work, now)
+        case Working(station=station):
+            return f"attempt {work.attempt} at {station} for {span(max(0.0, now - work.since))}"
+        case Resting(until=until, why=why):
+            return f"tries again in {span(max(0.0, until - now))}: {clean(masked(why))}"
+        case InGate():
+            return position(line.gate, work.job.id) or "is in the gate"
+        case Landed(commit=commit):
+            return f"landed in {commit[:12]}"
+        case Proposed(pull=pull):
+            return f"proposed as {clean(pull)}"
+        case NeedsYou(question=question):
+            return f"waits for you: {clean(masked(question))}"
+        case Dead(fault=fault):
+            return f"gave up: {clean(masked(fault))}"
+        case Withdrawn(why=why):
+            return f"ended without a change: {clean(masked(why))}"
+        case _:
+            assert_never(work.place)
+
+
+def reason(place: Place) -> str | None:
+    """Give why a job is where it is, when its place says so."""
+    match place:
+        case Dead(fault=why) | Withdrawn(why=why) | Resting(why=why) | NeedsYou(question=why):
+            return clean(masked(why))
+        case Landed() | Proposed() | Waiting() | Working() | InGate():
+            return None
+        case _:
+            assert_never(place)
+
+
+def first_lines(work: Work) -> list[str]:
+    """Give the first lines of a job's failure that say what failed."""
+    match work.place:
+        case Dead(fault=fault, tail=tail):
+            return list(failing(tail) or failing(fault))
+        case Waiting() | Working() | Resting() | NeedsYou():
+            return list(failing(work.failure))
+        case InGate() | Landed() | Proposed() | Withdrawn():
+            return []
+        case _:
+            assert_never(work.place)
+
+
+def spend_row(spend: Spend) -> SpendRow:
+    """Give a spend as plain data."""
+    return {
+        "tokens_in": spend.tokens_in,
+        "tokens_out": spend.tokens_out,
+        "tokens_cached": spend.tokens_cached,
+        "usd": None if spend.dollars is None else f"{spend.dollars:f}",
+        "seconds": round(spend.seconds, 3),
+    }
+
+
+def commit_of(work: Work) -> str | None:
+    """Give the commit that holds a job's work; None when there is none any more."""
+    match work.place:
+        case Landed(commit=commit) | InGate(commit=commit):
+            return commit
+        case NeedsYou(commit=commit):
+            return commit or work.commit
+        case _:
+            return work.commit
+
+
+def _held_up(line: Line, work: Work, now: float) -> str:
+    waits = waits_for(line, work, now)
+    if waits["needs"]:
+        return f"waits for {listed(waits['needs'])} to land"
+    if waits["overlaps"] is not None:
+        return f"waits for {waits['overlaps']}: their scopes overlap"
+    if waits["breaker"] is not None:
+        return f"waits: station {work.station} rests for {span(waits['breaker'] - now)}"
+    if line.paused:
+        return "waits: the line is paused"
+    if line.closing is not None:
+        return "waits: the line is closing"
+    return f"waits for a seat at {work.station}"
+
+
+def branch(target: str) -> str:
+    """Give the name that people use for a target's ref."""
+    return target.removeprefix("refs/heads/")
+
+
+def headline(run: str, target: str, counts: Mapping[str, int]) -> str:
+    """Say in one line how many jobs of a run are where."""
+    said = ", ".join(f"{counts[kind]} {_WORDS.get(kind, kind)}" for kind in ORDER if counts[kind])
+    return f"run {run} onto {clean(target)}: {said or 'no jobs'}"
+
+
+def status_job(line: Line, work: Work, now: float) -> StatusJob:
+    """Give where one job is, since when, and what it waits for."""
+    return {
+        "id": work.job.id,
+        "title": clean(work.job.title),
+        "station": work.station,
+        "state": state(work.place),
+        "place": work.place.kind,
+        "where": where(line, work, now),
+        "since": work.since,
+        "seconds": round(max(0.0, now - work.since), 3),
+        "attempt": work.attempt,
+        "waits_for": waits_for(line, work, now),
+        "failure": first_lines(work),
+    }
+
+
+def gate_row(line: Line) -> GateRow:
+    """Give what stands in the gate."""
+    gate = line.gate
+    return {
+        "slots": gate.slots,
+        "todo": [entry.job for entry in gate.todo],
+        "again": [list(group) for group in gate.pool + gate.forced],
+        "green": [list(group) for group in gate.green],
+        "runs": [
+            {
+                "trial": number,
+                "kind": run.kind,
+                "jobs": list(run.jobs),
+                "testing": number in line.trials and line.trials[number].composed is not None,
+            }
+            for number, run in gate.runs.items()
+        ],
+    }
+
+
+def station_rows(pace: Pace, limits: Limit) -> list[StationRow]:
+    """Give each station as measured, with its demand and its odds."""
+    return [
+        {
+            "name": station.name,
+            "kind": station.kind,
+            "seats": station.seats,
+            "required": station.required,
+            "busy": round(station.busy, 3),
+            "waiting": round(station.waiting, 3),
+            "idle": round(station.idle, 3),
+            "queued": round(station.queued, 3),
+            "visits": station.visits,
+            "finished": station.finished,
+            "running": station.running,
+            "mean": round(station.mean, 3),
+            "demand": round(limits.demand[station.name], 6),
+            "odds": limits.odds.get(station.name),
+            "each_seat": [round(seconds, 3) for seconds in station.each_seat],
+        }
+        for station in pace.stations.values()
+    ]

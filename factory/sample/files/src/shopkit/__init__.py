@@ -1,0 +1,1 @@
+"""Carts, prices, stock and parcels of a small shop."""

@@ -1,0 +1,293 @@
+"""Draws the documents for people: one screen each, readable at 80 columns, failures in sight."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol, TextIO
+
+from factory.board import Board, Lines
+from factory.events import Event
+from factory.line import Line
+from factory.rows import ORDER, headline
+from factory.schemas import (
+    InboxDocument,
+    PlanDocument,
+    ReportDocument,
+    RunsDocument,
+    SpendRow,
+    StationRow,
+    StatusDocument,
+    StatusJob,
+    WhyDocument,
+)
+from factory.screen import PLACES, Cell, Column, Part, Screen, Table, Terminal
+from factory.settings import Environment, environment
+from factory.wording import count, cut, listed, span
+
+_ID: Final = 26
+
+Watch = Callable[[Line, Event, float], None]
+
+
+class Finding(Protocol):
+    """What a check found: of `doctor`, or of a sandbox that was proved."""
+
+    @property
+    def name(self) -> str:
+        """Say what was looked at."""
+        ...
+
+    @property
+    def ok(self) -> bool:
+        """Say whether it is as it must be."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """Say what was found, and what to do about it."""
+        ...
+
+
+def screen_on(stream: TextIO, around: Environment | None = None) -> Screen:
+    """Give a screen on a stream, as the environment wants it."""
+    known = around or environment()
+    terminal = Terminal(
+        tty=stream.isatty(), color=known.color, animate=known.animate, columns=known.columns
+    )
+    return Screen(stream, terminal)
+
+
+@contextmanager
+def progress(
+    around: Environment, *, quiet: bool, history: Iterable[tuple[Event, float]] = ()
+) -> Iterator[Watch]:
+    """Give what a floor tells its events: a board on a terminal, else lines, on standard error."""
+    if quiet:
+        yield lambda _line, _event, _now: None
+        return
+    screen = screen_on(sys.stderr, around)
+    view = Board(screen, now=time.time, history=history) if screen.animated else Lines(screen)
+    with view:
+        yield view.watch
+
+
+def status(document: StatusDocument, screen: Screen | None = None) -> None:
+    """Show where everything is: the constraint first, failures with their first lines."""
+    _out(screen).show(*status_parts(document))
+
+
+def status_parts(document: StatusDocument) -> list[Part]:
+    """Give the parts of a status: sentence, headline, jobs, stations, what to do next."""
+    parts: list[Part] = [
+        Cell(document["sentence"], "strong"),
+        Cell(headline(document["run"], document["target"], document["counts"])),
+    ]
+    if document["closing"] is not None:
+        parts.append(Cell(f"closing: {document['closing']}", "warn"))
+    elif document["paused"]:
+        parts.append(Cell("paused: factory resume lets it go on", "warn"))
+    jobs = sorted(document["jobs"], key=lambda job: ORDER.index(job["place"]))
+    parts += [Cell(""), job_table(jobs), Cell(""), station_table(document["stations"])]
+    if document["counts"]["needs-you"]:
+        parts += [Cell(""), Cell("factory inbox shows what waits for you", "warn")]
+    if not document["alive"] and not all(job["state"] != "waiting" for job in document["jobs"]):
+        text = f"nobody works on this run now: factory resume {document['run']}"
+        parts += [Cell(""), Cell(text, "warn")]
+    return parts
+
+
+def job_table(jobs: Sequence[StatusJob]) -> Table:
+    """Give jobs with where they are and the first lines of their failures."""
+    return Table(
+        (Column("JOB"), Column("STATION"), Column("WHERE", wide=True)),
+        tuple(
+            (
+                Cell(cut(job["id"], _ID)),
+                Cell(cut(job["station"], 14)),
+                (
+                    Cell(job["where"], PLACES[job["place"]]),
+                    *_failing(job["failure"], job["where"]),
+                ),
+            )
+            for job in jobs
+        ),
+    )
+
+
+def station_table(stations: Sequence[StationRow]) -> Table:
+    """Give stations with their seat-seconds; those that nothing ever came to are left out."""
+    seen = [row for row in stations if row["visits"] or row["queued"] or row["running"]]
+    heads = ("SEATS", "BUSY", "WAITING", "IDLE", "VISITS", "MEAN", "P")
+    return Table(
+        (Column("STATION", wide=True), *(Column(head, right=True) for head in heads)),
+        tuple(
+            (
+                Cell(row["name"]),
+                Cell(str(row["seats"])),
+                Cell(span(row["busy"])),
+                Cell(span(row["waiting"])),
+                Cell(span(row["idle"])),
+                Cell(str(row["visits"])),
+                Cell(span(row["mean"]) if row["finished"] else "-"),
+                Cell("-" if row["odds"] is None else f"{row['odds']:.2f}"),
+            )
+            for row in seen
+        ),
+    )
+
+
+def runs(document: RunsDocument, screen: Screen | None = None) -> None:
+    """Show every run of a repository in a line."""
+    if not document["runs"]:
+        _out(screen).show(Cell("no run yet"))
+    for row in document["runs"]:
+        alive = ", at work now" if row["alive"] else ""
+        text = headline(row["run"], row["target"], row["counts"])
+        _out(screen).show(Cell(f"{text} ({span(row['seconds'])}{alive})"))
+
+
+def why(document: WhyDocument, screen: Screen | None = None) -> None:
+    """Show the story of one job, moment by moment."""
+    _out(screen).show(
+        Cell(f"{document['job']}: {document['title']}", "strong"),
+        Cell(document["where"], PLACES[document["place"]]),
+    )
+    if document["in_target"] is not None:
+        truth = "is" if document["in_target"] else "is not"
+        _out(screen).show(Cell(f"git: it {truth} in the target's history", "dim"))
+    _out(screen).show(
+        Cell(""),
+        Table(
+            (Column("AFTER", right=True), Column("WHAT"), Column("", wide=True)),
+            tuple(
+                (
+                    Cell(span(moment["seconds"]), "dim"),
+                    Cell(moment["what"]),
+                    (
+                        Cell(moment["text"]),
+                        *(Cell(f"  {line}", "bad") for line in moment["tail"]),
+                    ),
+                )
+                for moment in document["moments"]
+            ),
+        ),
+    )
+
+
+def inbox(document: InboxDocument, screen: Screen | None = None, *, now: float) -> None:
+    """Show what waits for a person, oldest first, each with the line that answers it."""
+    if not document["waiting"]:
+        _out(screen).show(Cell("nothing waits for you"))
+    for row in document["waiting"]:
+        age = span(max(0.0, now - row["since"]))
+        _out(screen).show(
+            Cell(f"{row['job']} has waited {age}: {row['title']}", "strong"),
+            Cell(f"  {row['question']}", "warn"),
+        )
+        if row["wants"]:
+            _out(screen).show(Cell(f"  wants: {listed(row['wants'])}"))
+        if row["commit"] is not None:
+            _out(screen).show(Cell(f"  look:   factory diff {row['job']}"))
+        _out(screen).show(Cell(f"  answer: {row['answer']}"), Cell(""))
+
+
+def report(document: ReportDocument, screen: Screen | None = None) -> None:
+    """Show what happened in a run, how long, how much."""
+    failures = document["failures"]
+    _out(screen).show(
+        Cell(headline(document["run"], document["target"], document["counts"]), "strong"),
+        Cell(f"{span(document['seconds'])}, {spent(document['spend'])}"),
+        Cell(document["constraint"]["sentence"]),
+        Cell(""),
+        Table(
+            (
+                *(Column("JOB"), Column("STATE"), Column("TRIES", right=True)),
+                *(Column("TIME", right=True), Column("WHAT", wide=True)),
+            ),
+            tuple(
+                (
+                    Cell(cut(row["id"], _ID)),
+                    Cell(row["state"], PLACES[row["state"]]),
+                    Cell(str(row["attempts"])),
+                    Cell(span(row["seconds"])),
+                    (
+                        Cell(row["reason"] or row["title"]),
+                        *_failing(failures.get(row["id"], []), row["reason"] or ""),
+                    ),
+                )
+                for row in document["jobs"]
+            ),
+        ),
+        Cell(""),
+        station_table(document["stations"]),
+    )
+
+
+def spent(spend: SpendRow) -> str:
+    """Say what was spent, unknown dollars included."""
+    tokens = spend["tokens_in"] + spend["tokens_out"]
+    money = "unknown cost" if spend["usd"] is None else f"{float(spend['usd']):.2f} USD"
+    return f"{span(spend['seconds'])} of station time, {tokens:,} tokens, {money}"
+
+
+def plan(document: PlanDocument, screen: Screen | None = None) -> None:
+    """Show what a run would do."""
+    jobs = document["jobs"]
+    waves = count(document["waves"], "round")
+    _out(screen).show(
+        Cell(f"{count(len(jobs), 'job')} in {waves}; {document['constraint']}", "strong"),
+        Cell(""),
+        Table(
+            (
+                *(Column("ROUND", right=True), Column("JOB"), Column("STATION")),
+                *(Column("FILES", right=True), Column("WHAT", wide=True)),
+            ),
+            tuple(
+                (
+                    Cell(str(row["round"] or "-")),
+                    Cell(cut(row["id"], _ID)),
+                    Cell(cut(row["station"], 14)),
+                    Cell(str(row["files"])),
+                    (
+                        Cell(row["title"]),
+                        *_notes("after", row["waits_for"]),
+                        *((Cell(f"  refused: {row['refused']}", "bad"),) if row["refused"] else ()),
+                    ),
+                )
+                for row in jobs
+            ),
+        ),
+    )
+    for warning in document["warnings"]:
+        _out(screen).show(Cell(f"warning: {warning}", "warn"))
+
+
+def findings(found: Sequence[Finding], screen: Screen | None = None) -> None:
+    """Show what checks found, one line each."""
+    _out(screen).show(
+        Table(
+            (Column(""), Column("CHECK"), Column("FOUND", wide=True)),
+            tuple(
+                (
+                    Cell("ok", "good") if each.ok else Cell("NO", "bad"),
+                    Cell(cut(each.name, 24)),
+                    Cell(each.detail),
+                )
+                for each in found
+            ),
+        )
+    )
+
+
+def _notes(word: str, names: Sequence[str]) -> tuple[Cell, ...]:
+    return (Cell(f"  {word} {listed(names)}", "dim"),) if names else ()
+
+
+def _failing(lines: Sequence[str], said: str) -> tuple[Cell, ...]:
+    """Give the first lines of a failure, without those that stand above them already."""
+    return tuple(Cell(f"  {line}", "bad") for line in lines if line not in said)
+
+
+def _out(screen: Screen | None) -> Screen:
+    return screen_on(sys.stdout) if screen is None else screen

@@ -1,0 +1,103 @@
+"""What a sandbox is asked to run, and the protocol that every kind of sandbox satisfies."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from stations.contract import Argv
+from stations.limits import Limits
+from stations.ran import Ran
+from stations.shell import Running
+from worktrees.shadow import INSIDE, Mount
+
+TEMPORARY: Final = "/tmp"  # noqa: S108 - the sandbox's own tmpfs, not the host's
+"""Where HOME and TMPDIR of a sandbox are: its own, empty, thrown away."""
+BRIEF_INSIDE: Final = f"{INSIDE}/brief.json"
+OUT_INSIDE: Final = f"{INSIDE}/out"
+MB: Final = 1024 * 1024
+
+
+class SandboxError(Exception):
+    """A sandbox did not do what it must; the machine is at fault, never the work."""
+
+
+class NoSandbox(SandboxError):  # noqa: N818 - reads as what is the matter
+    """No sandbox of the wanted kind works here; the message says the fix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """One program with all it may see: nothing else of the host is there.
+
+    ``checkout`` is the absolute path at which the tree stands and the working directory; mounts
+    may come in any order, a parent is always shown before what lies in it. ``scratch`` are
+    absolute paths that are writable and thrown away.
+    """
+
+    argv: Argv
+    checkout: str
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
+    tmpfs_bytes: int = 1024 * MB
+    network: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+class Sandbox(Protocol):
+    """Runs boxes; when a call is back, nothing that it started lives any more."""
+
+    @property
+    def name(self) -> str:
+        """Say which kind it is: ``bubblewrap``, ``docker`` or ``none``."""
+        ...
+
+    @property
+    def contains(self) -> bool:
+        """Say whether files, network, secrets and processes are really kept in."""
+        ...
+
+    def place(self, tree: Path, checkout: Path) -> Path:
+        """Say at which path a tree of the host stands inside."""
+        ...
+
+    def open(
+        self,
+        box: Box,
+        *,
+        deadline: float,
+        idle: float = 0.0,
+        stdin: bytes | None = None,
+        tail_bytes: int = 16_384,
+        out_bytes: int = MB,
+        stdout_to: BinaryIO | None = None,
+        stdout_cap: int = 64 * MB,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> AbstractContextManager[Running]:
+        """Start a box that is talked to; leaving the context ends it and waits until it is empty.
+
+        The calling thread must stay alive meanwhile: a sandbox dies with it.
+        """
+        ...
+
+    def run(
+        self,
+        box: Box,
+        *,
+        deadline: float,
+        idle: float = 0.0,
+        stdin: bytes = b"",
+        tail_bytes: int = 16_384,
+        out_bytes: int = MB,
+        stdout_to: BinaryIO | None = None,
+        stdout_cap: int = 64 * MB,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Ran:
+        """Run a box to its end and give how it ended."""
+        ...

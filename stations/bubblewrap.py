@@ -1,0 +1,225 @@
+"""The bubblewrap sandbox: namespaces without any capability, nothing of the host but the mounts."""
+
+import json
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO, Final
+
+from stations.box import MB, TEMPORARY, Box, SandboxError
+from stations.cgroup import bounded, controllers
+from stations.limits import Limits
+from stations.ran import Ran
+from stations.shell import Running, start
+from worktrees.git import FACTORY_IDENTITY
+
+LAUNCHER_ENV: Final = {"PATH": "/usr/bin:/bin"}
+"""All that the launcher's own environment holds: a sandbox can read it in /proc/1/environ."""
+_ETC: Final = (
+    *("alternatives", "passwd", "group", "hosts", "nsswitch.conf"),
+    *("ld.so.cache", "localtime", "ssl/certs"),
+)
+_SHM_BYTES: Final = 256 * MB
+_EMPTY_WITHIN: Final = 2.0
+# The first word proves that the sandbox stood before the program could say anything. Processes are
+# counted per user namespace when the limit is set inside it; dash says -p where others say -u.
+_INNER: Final = """
+[ "$2" -eq 0 ] || ulimit -u "$2" 2>/dev/null || ulimit -p "$2" || exit 125
+echo "$1" >&2; shift 2; exec "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bubblewrap:
+    """Runs boxes under one ``bwrap`` program of the host."""
+
+    program: Path = Path("/usr/bin/bwrap")
+    name: str = "bubblewrap"
+    contains: bool = True
+
+    def place(self, tree: Path, checkout: Path) -> Path:  # noqa: ARG002 - the protocol's signature
+        """Give the checkout's own path: absolute paths in a shared environment then mean a tree."""
+        return checkout
+
+    @contextmanager
+    def open(
+        self,
+        box: Box,
+        *,
+        deadline: float,
+        idle: float = 0.0,
+        stdin: bytes | None = None,
+        tail_bytes: int = 16_384,
+        out_bytes: int = MB,
+        stdout_to: BinaryIO | None = None,
+        stdout_cap: int = 64 * MB,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Running]:
+        """Start a box that is talked to; its namespace is empty when the context is left."""
+        greeting = token_hex(16)
+        with bounded(box.limits) as limits:
+            info, told = os.pipe()
+            try:
+                running = start(
+                    self.line(box, info=told, greeting=greeting),
+                    env=LAUNCHER_ENV,
+                    cwd="/",
+                    stdin=stdin,
+                    deadline=deadline,
+                    idle=idle,
+                    tail_bytes=tail_bytes,
+                    out_bytes=out_bytes,
+                    limits=limits,
+                    stdout_to=stdout_to,
+                    stdout_cap=stdout_cap,
+                    on_output=on_output,
+                    stop=stop,
+                    pass_fds=(told,),
+                    greeting=f"{greeting}\n".encode(),
+                )
+            except BaseException:
+                os.close(info)
+                raise
+            finally:
+                os.close(told)
+            with running, _emptied(running, info):
+                yield running
+                ran = running.end()
+                if not running.greeted and ran.ended == "exit":
+                    msg = f"the sandbox did not start: {ran.text.strip()[-1000:]}"
+                    raise SandboxError(msg)
+
+    def run(
+        self,
+        box: Box,
+        *,
+        deadline: float,
+        idle: float = 0.0,
+        stdin: bytes = b"",
+        tail_bytes: int = 16_384,
+        out_bytes: int = MB,
+        stdout_to: BinaryIO | None = None,
+        stdout_cap: int = 64 * MB,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Ran:
+        """Run a box to its end and give how it ended."""
+        with self.open(
+            box,
+            deadline=deadline,
+            idle=idle,
+            stdin=stdin,
+            tail_bytes=tail_bytes,
+            out_bytes=out_bytes,
+            stdout_to=stdout_to,
+            stdout_cap=stdout_cap,
+            on_output=on_output,
+            stop=stop,
+        ) as running:
+            return running.wait()
+
+    def line(self, box: Box, *, info: int, greeting: str) -> list[str]:
+        """Give the whole command line; bwrap names its first process on the descriptor ``info``."""
+        return [
+            *(str(self.program), "--unshare-all", *(["--share-net"] if box.network else [])),
+            *("--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent"),
+            *("--new-session", "--clearenv", "--info-fd", str(info)),
+            *_system(network=box.network),
+            *_shown(box),
+            *_environment(box),
+            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", box.checkout, "--"),
+            *("/bin/sh", "-c", _INNER, "sh", greeting, str(_few_processes(box.limits))),
+            *box.argv,
+        ]
+
+
+def _system(*, network: bool) -> list[str]:
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        place = Path("/", name)
+        if place.is_symlink():
+            words += ["--symlink", str(place.readlink()), str(place)]
+        elif place.is_dir():
+            words += ["--ro-bind", str(place), str(place)]
+    for name in (*_ETC, *(["resolv.conf"] if network else [])):
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108 - its own
+
+
+def _shown(box: Box) -> list[str]:
+    size = str(box.tmpfs_bytes)
+    shown = {TEMPORARY: ["--perms", "1777", "--size", size, "--tmpfs", TEMPORARY]}
+    for mount in box.mounts:
+        kind = "--bind" if mount.writable else "--ro-bind"
+        shown[mount.target] = [kind, str(mount.source), mount.target]
+    for target in box.scratch:
+        shown[target] = ["--size", size, "--tmpfs", target]
+    ordered = sorted(shown, key=lambda target: len(Path(target).parts))
+    return [word for target in ordered for word in shown[target]]
+
+
+def _environment(box: Box) -> list[str]:
+    env = {
+        "PATH": ":".join(box.path or ("/usr/bin", "/bin")),
+        "HOME": TEMPORARY,
+        "TMPDIR": TEMPORARY,
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_AUTHOR_NAME": FACTORY_IDENTITY.name,
+        "GIT_AUTHOR_EMAIL": FACTORY_IDENTITY.email,
+        "GIT_COMMITTER_NAME": FACTORY_IDENTITY.name,
+        "GIT_COMMITTER_EMAIL": FACTORY_IDENTITY.email,
+        **box.env,
+    }
+    return [word for name, value in env.items() for word in ("--setenv", name, value)]
+
+
+def _few_processes(limits: Limits) -> int:
+    counted = controllers().pids is not None or os.geteuid() == 0
+    return 0 if counted else limits.processes
+
+
+@contextmanager
+def _emptied(running: Running, info: int) -> Iterator[None]:
+    """Wait at the end until the sandbox's first process is gone, which is the last one to go."""
+    init: int | None = None
+    try:
+        init = _first_process(info)
+        yield
+    finally:
+        os.close(info)
+        running.end()
+        if init is not None:
+            try:
+                _await_gone(init)
+            finally:
+                os.close(init)
+
+
+def _first_process(info: int) -> int | None:
+    said = b""
+    while select.select([info], [], [], 10.0)[0] and (data := os.read(info, 4096)):
+        said += data
+    with suppress(ValueError, KeyError, ProcessLookupError):
+        return os.pidfd_open(int(json.loads(said)["child-pid"]))
+    return None  # it did not start, or it has ended already
+
+
+def _await_gone(init: int) -> None:
+    for again in (True, False):
+        if select.select([init], [], [], _EMPTY_WITHIN)[0]:
+            return
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(init, signal.SIGKILL)
+        if not again:
+            msg = "a process in a sandbox does not end, not even when it is killed"
+            raise SandboxError(msg)

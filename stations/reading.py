@@ -1,0 +1,43 @@
+"""Reading: stations that answer a question about the tree and change nothing."""
+
+import threading
+from dataclasses import dataclass
+
+from stations.bench import Bench
+from stations.contract import Assignment, Escalated, Failed, Found, Outcome, StationSpec
+from stations.ran import printable
+from stations.runtimes.task import DATA_CHARACTERS, Attempt
+from stations.seat import runtime, sit, write_outcome
+from stations.tools import ToolMissingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A station of kind read: the whole tree is read-only, the answer is what it reports."""
+
+    spec: StationSpec
+    bench: Bench
+
+    def work(self, assignment: Assignment, stop: threading.Event | None = None) -> Outcome:
+        """Give what was found: the report's data or summary, else what was printed."""
+        ends = stop or threading.Event()
+        try:
+            with sit(self.bench, self.spec, assignment, scope=None, stop=ends) as turn:
+                outcome = _answer(runtime(self.bench, self.spec).work(turn.task))
+                write_outcome(turn.papers, outcome)
+                return outcome
+        except ToolMissingError as error:
+            return Failed(fault=str(error))
+
+
+def _answer(attempt: Attempt) -> Outcome:
+    report = attempt.report
+    if attempt.status == "blocked":
+        wants = report.needs_scope if report is not None else ()
+        return Escalated(reason=attempt.fault, wants=wants, spend=attempt.spend)
+    if attempt.status != "done":
+        again = attempt.status in {"again", "deadline", "idle", "stopped"}
+        return Failed(fault=attempt.fault, retryable=again, tail=attempt.tail, spend=attempt.spend)
+    said = (report.data or report.summary) if report is not None else ""
+    text = said or printable(attempt.answer[: DATA_CHARACTERS * 4]).strip()
+    return Found(data=text[:DATA_CHARACTERS], spend=attempt.spend)

@@ -1,0 +1,350 @@
+"""Run one program: its own session, a built environment, limits, a deadline, bounded output."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Final, Self
+
+from stations.limits import Limits, launched
+from stations.ran import Ended, Ran
+
+GRACE: Final = 0.8
+"""Seconds between SIGTERM and SIGKILL."""
+LAST_WORDS: Final = 0.5
+"""Seconds for which output is still read once the program is gone but somebody holds its pipe."""
+_TICK: Final = 0.1
+_CHUNK: Final = 65_536
+
+
+class Running:
+    """A started program; a context manager that leaves nothing of its process group behind."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        stdin: bytes | None,
+        deadline: float,
+        idle: float,
+        tail_bytes: int,
+        out_bytes: int,
+        stdout_to: BinaryIO | None,
+        stdout_cap: int,
+        on_output: Callable[[bytes], None] | None,
+        stop: threading.Event | None,
+        greeting: bytes,
+    ) -> None:
+        self.pid = process.pid
+        self.greeted = not greeting
+        """Whether the program's launcher said its greeting, so that the program itself ran."""
+        self._greeting, self._held = greeting, b""
+        self._process = process
+        self._began = self._heard = time.monotonic()
+        self._deadline = self._began + deadline
+        self._idle, self._stop, self._on_output = idle, stop, on_output
+        self._tail_bytes, self._out_bytes = tail_bytes, out_bytes
+        self._stdout_to, self._stdout_room = stdout_to, stdout_cap
+        self._tail, self._out, self._err = bytearray(), bytearray(), bytearray()
+        self._lines = bytearray()
+        self._keep_lines = stdin is None
+        self._outgoing = bytearray(stdin or b"")
+        self._ended: Ended | None = None
+        self._kill_at: float | None = None
+        self._gone_at: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._pidfd = os.pidfd_open(process.pid)
+        self._selector.register(self._pidfd, selectors.EVENT_READ)
+        self._streams = [s for s in (process.stdout, process.stderr) if s is not None]
+        for stream in self._streams:
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+        self._aim_stdin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def send(self, data: bytes) -> bool:
+        """Write to its standard input; False when it no longer listens."""
+        self._outgoing += data
+        self._aim_stdin()
+        while self._outgoing and self._gone_at is None and self._process.stdin is not None:
+            self._step(_TICK)
+        return not self._outgoing
+
+    def line(self, timeout: float) -> bytes | None:
+        """Give the next line of its standard output, or None when none came in time."""
+        until = time.monotonic() + timeout
+        while b"\n" not in self._lines:
+            left = until - time.monotonic()
+            if left <= 0 or self._over():
+                return None
+            self._step(min(left, _TICK))
+        line, _, rest = bytes(self._lines).partition(b"\n")
+        self._lines[:] = rest
+        return line
+
+    def wait(self) -> Ran:
+        """Run it to its end, whoever brings that about, and say how it ended."""
+        while not self._over():
+            self._step(_TICK)
+        return self._ran()
+
+    def end(self) -> Ran:
+        """End it now if it still runs: SIGTERM, a short grace, SIGKILL for the whole group."""
+        if self._gone_at is None:
+            self._bring_to_end("stopped")
+        try:
+            return self.wait()
+        finally:
+            self._close()
+
+    def _ran(self) -> Ran:
+        held, self._held = self._held, b""
+        self._take(held, is_out=False)
+        ended = self._ended or "exit"
+        return Ran(
+            code=self._process.returncode if ended == "exit" else None,
+            ended=ended,
+            tail=bytes(self._tail),
+            out=bytes(self._out),
+            err=bytes(self._err),
+            seconds=(self._gone_at or time.monotonic()) - self._began,
+        )
+
+    def _over(self) -> bool:
+        if self._gone_at is None:
+            return False
+        quiet = all(stream.closed for stream in self._streams)
+        return quiet or time.monotonic() > self._gone_at + LAST_WORDS
+
+    def _step(self, wait: float) -> None:
+        now = time.monotonic()
+        soonest = min(self._deadline, self._kill_at or self._deadline)
+        for key, _ in self._selector.select(max(0.0, min(wait, soonest - now))):
+            if key.fileobj is self._process.stdin:
+                self._write()
+            elif key.fd == self._pidfd:
+                self._reap()
+            else:
+                self._read(key.fd)
+        if self._gone_at is None:
+            self._watch(time.monotonic())
+
+    def _watch(self, now: float) -> None:
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                self._signal(signal.SIGKILL)
+                self._kill_at = now + GRACE
+        elif self._stop is not None and self._stop.is_set():
+            self._bring_to_end("stopped")
+        elif now >= self._deadline:
+            self._bring_to_end("deadline")
+        elif self._idle and now >= self._heard + self._idle:
+            self._bring_to_end("idle")
+
+    def _bring_to_end(self, why: Ended) -> None:
+        if self._ended is None:
+            self._ended = why
+            self._kill_at = time.monotonic() + GRACE
+            self._deadline = self._kill_at + GRACE
+            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def _reap(self) -> None:
+        # Before the launcher is reaped its group id cannot belong to anybody else.
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._gone_at = time.monotonic()
+        self._selector.unregister(self._pidfd)
+        self._drop(self._process.stdin)
+
+    def _read(self, fd: int) -> None:
+        stdout = self._process.stdout
+        is_out = stdout is not None and not stdout.closed and fd == stdout.fileno()
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            self._drop(stdout if is_out else self._process.stderr)
+            return
+        self._heard = time.monotonic()
+        if not is_out and not self.greeted:
+            data = self._listen(data)
+        self._take(data, is_out=is_out)
+
+    def _listen(self, data: bytes) -> bytes:
+        self._held += data
+        before, greeting, after = self._held.partition(self._greeting)
+        self.greeted = bool(greeting)
+        self._held = b"" if self.greeted else self._held[-_CHUNK:]
+        return before + after if self.greeted else b""
+
+    def _take(self, data: bytes, *, is_out: bool) -> None:
+        first = self._out if is_out else self._err
+        first += data[: max(0, self._out_bytes - len(first))]
+        self._tail += data
+        del self._tail[: -self._tail_bytes]
+        if is_out:
+            self._pass_on(data)
+        if self._on_output is not None and data:
+            self._on_output(data)
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._keep_lines:
+            self._lines += data
+            if len(self._lines) > self._stdout_room:
+                self._lines.clear()
+                self._bring_to_end("output")
+        if self._stdout_to is not None:
+            self._stdout_to.write(data[: self._stdout_room])
+            self._stdout_room -= len(data)
+            if self._stdout_room < 0:
+                self._stdout_room = 0
+                self._bring_to_end("output")
+
+    def _aim_stdin(self) -> None:
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed:
+            self._outgoing.clear()
+        elif self._outgoing and stdin not in self._selector.get_map():
+            self._selector.register(stdin, selectors.EVENT_WRITE)
+        elif not self._outgoing and not self._keep_lines:
+            self._drop(stdin)
+
+    def _write(self) -> None:
+        stdin = self._process.stdin
+        if stdin is None:
+            return
+        try:
+            del self._outgoing[: os.write(stdin.fileno(), self._outgoing[:_CHUNK])]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._drop(stdin)
+            return
+        if not self._outgoing:
+            self._selector.unregister(stdin)
+            self._aim_stdin()
+
+    def _drop(self, stream: IO[bytes] | None) -> None:
+        if stream is None or stream.closed:
+            return
+        if stream in self._selector.get_map():
+            self._selector.unregister(stream)
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
+
+    def _close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            self._drop(stream)
+        self._selector.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path | None = None,
+    stdin: bytes | None = None,
+    deadline: float,
+    idle: float = 0.0,
+    tail_bytes: int = 16_384,
+    out_bytes: int = 1_048_576,
+    limits: Limits | None = None,
+    stdout_to: BinaryIO | None = None,
+    stdout_cap: int = 64 * 1024 * 1024,
+    on_output: Callable[[bytes], None] | None = None,
+    stop: threading.Event | None = None,
+    pass_fds: tuple[int, ...] = (),
+    greeting: bytes = b"",
+) -> Running:
+    """Start a program that is talked to line by line, or (with ``stdin`` given) left alone.
+
+    The calling thread must outlive it: a sandbox dies with the thread that started it. A
+    ``greeting`` is what a launcher writes to standard error just before the program itself starts.
+    """
+    words = list(argv) if limits is None else launched(argv, limits)
+    process = subprocess.Popen(
+        words,
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL if stdin == b"" else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+    return Running(
+        process,
+        stdin=stdin,
+        deadline=deadline,
+        idle=idle,
+        tail_bytes=tail_bytes,
+        out_bytes=out_bytes,
+        stdout_to=stdout_to,
+        stdout_cap=stdout_cap,
+        on_output=on_output,
+        stop=stop,
+        greeting=greeting,
+    )
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path | None = None,
+    stdin: bytes = b"",
+    deadline: float,
+    idle: float = 0.0,
+    tail_bytes: int = 16_384,
+    out_bytes: int = 1_048_576,
+    limits: Limits | None = None,
+    stdout_to: BinaryIO | None = None,
+    stdout_cap: int = 64 * 1024 * 1024,
+    on_output: Callable[[bytes], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Ran:
+    """Run a program to its end and give how it ended; ended from outside it is gone within 2 s."""
+    with start(
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=stdin,
+        deadline=deadline,
+        idle=idle,
+        tail_bytes=tail_bytes,
+        out_bytes=out_bytes,
+        limits=limits,
+        stdout_to=stdout_to,
+        stdout_cap=stdout_cap,
+        on_output=on_output,
+        stop=stop,
+    ) as running:
+        return running.wait()

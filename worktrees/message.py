@@ -1,0 +1,39 @@
+"""The message of a landing commit: our trailers, and a title that is only text."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+from worktrees.names import TRAILER_JOB, TRAILER_RUN, TRAILER_TREE, JobId, Oid, RunId
+
+TITLE: Final = 100
+"""A subject has at most this many characters."""
+_SWITCHES: Final = re.compile(
+    r"\[\s*(?:skip|no)[ -](?:ci|actions)\s*\]|\[\s*(?:ci|actions)[ -]skip\s*\]|\*\*\*NO_CI\*\*\*",
+    re.IGNORECASE,
+)
+_TRAILER: Final = re.compile(r"^([A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)\s*:")
+
+
+def landing_message(
+    *, run: RunId, jobs: Sequence[JobId], tree: Oid, title: str, signoff: str | None
+) -> str:
+    """Give the whole message: a cleaned subject, then run, jobs and tested tree as trailers."""
+    lines = [clean_title(title) or f"Land {', '.join(jobs)}"[:TITLE], "", f"{TRAILER_RUN}: {run}"]
+    lines += [f"{TRAILER_JOB}: {job}" for job in jobs]
+    lines.append(f"{TRAILER_TREE}: {tree}")
+    if signoff is not None:
+        lines.append(f"Signed-off-by: {_one_line(signoff)}")
+    return "\n".join([*lines, ""])
+
+
+def clean_title(title: str) -> str:
+    """Give one line that is only text: no control or hidden character, trailer or CI switch."""
+    line = _one_line(_SWITCHES.sub("", _one_line(title)))
+    return _TRAILER.sub(r"\1 -", line, count=1)[:TITLE].strip()
+
+
+def _one_line(text: str) -> str:
+    shown = (" " if unicodedata.category(sign).startswith(("C", "Z")) else sign for sign in text)
+    return " ".join("".join(shown).split())
