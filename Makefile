@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PY := .venv/bin/python
-JOBS ?= auto
+JOBS ?= logical
 # What the caller's shell has activated must not decide which code runs.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 

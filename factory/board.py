@@ -18,7 +18,7 @@ from factory.events import (
     Waiting,
     Working,
 )
-from factory.line import Line, Work
+from factory.line import Line, Work, replay
 from factory.meter import Meter
 from factory.pace import sentence
 from factory.progress import told
@@ -92,12 +92,17 @@ class Board:
 class Lines:
     """Plain lines for files, pipes and CI: one for each thing that happened, station first."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, history: History = ()) -> None:
         self._screen = screen
-        self._line: Line | None = None
-        self._began: float | None = None
+        past = tuple(history)
+        self._line = replay(iter(past)) if past else None
+        self._began = past[0][1] if past else None
 
     def __enter__(self) -> Self:
+        if self._line is not None:
+            line = self._line
+            self._screen.show(Cell(headline(line.run, branch(line.target), counts(line))))
+            self._screen.stream.flush()
         return self
 
     def __exit__(
@@ -115,6 +120,7 @@ class Lines:
         for who, text, style in told(self._line, line, event):
             after = span(max(0.0, now - self._began))
             self._screen.show(Cell(f"{after:>9}  {who:<{_STATION}} {text}", style))
+        self._screen.stream.flush()
         self._line = line
 
 
@@ -124,8 +130,8 @@ def laid_out(line: Line, now: float, *, sentence: str, width: int, height: int) 
     What does not fit is folded into one row for each kind of place.
     """
     works = sorted(line.jobs.values(), key=lambda work: ORDER.index(work.place.kind))
-    stations = _stations(line)
-    room = max(_LEAST, height - len(stations.rows) - 7)
+    stations = _stations(line, width)
+    room = max(_LEAST, height - len(stations.rows) - 8)
     shown, folded = _fitting(works, room)
     names = min(_ID, max((len(work.job.id) for work in shown), default=3))
     places = min(_STATION, max((len(work.station) for work in shown), default=7))
@@ -142,7 +148,7 @@ def laid_out(line: Line, now: float, *, sentence: str, width: int, height: int) 
     state = _state(line)
     return [
         Cell(cut(sentence, width), "strong"),
-        Cell(cut(head, width)),
+        Cell(head),
         *([Cell(cut(state, width), "warn")] if state else []),
         Cell(""),
         Table((Column("JOB"), Column("STATION"), Column("WHERE", wide=True)), rows),
@@ -179,7 +185,7 @@ def _state(line: Line) -> str:
     return "paused: factory resume lets it go on" if line.paused else ""
 
 
-def _stations(line: Line) -> Table:
+def _stations(line: Line, width: int) -> Table:
     at: dict[str, list[str]] = {}
     for work in line.jobs.values():
         if isinstance(work.place, Working):
@@ -194,7 +200,7 @@ def _stations(line: Line) -> Table:
     return Table(
         (Column("STATION"), Column("BUSY", right=True), Column("WORKS ON", wide=True)),
         tuple(
-            (Cell(cut(name, _STATION)), Cell(busy), Cell(cut(listed(jobs, most=4), 50)))
+            (Cell(cut(name, _STATION)), Cell(busy), Cell(cut(listed(jobs, most=4), width - 28)))
             for name, busy, jobs in rows
         ),
     )

@@ -181,9 +181,11 @@ class Floor:
             case ComposeTree(task=task):
                 failpoint("floor.compose.before")
                 self._crew.compose(task)
+                failpoint("floor.compose.after")
             case TestTree(task=task):
                 failpoint("floor.test.before")
                 self._crew.try_tree(task)
+                failpoint("floor.test.after")
             case CancelTrial(trial=trial):
                 self._crew.cancel(trial)
             case Salvage(job=job, commit=commit):

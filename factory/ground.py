@@ -12,7 +12,7 @@ from factory.configured import Commit
 from factory.events import Land, Reason
 from factory.floor import Blocked, LandingPlan
 from worktrees import checkout, merge
-from worktrees.git import Identity, Repository
+from worktrees.git import GitError, Identity, Repository
 from worktrees.lock import Flock
 from worktrees.names import JobId, Oid, RunId, job_ref
 
@@ -55,26 +55,33 @@ class HostGround:
         except merge.PostCheckFailed as failed:
             why = f"a tested tree holds what no job changed; nothing was moved: {failed}"
             return Blocked(reason=Reason.ENVIRONMENT, why=why)
-        commit = merge.landing_commit(
-            git,
-            tree=land.tree,
-            tip=land.base,
-            branches=land.branches,
-            run=self.run,
-            title=land.title,
-            shape=self.commit.shape,
-            author=self.me if self.commit.author == "me" else None,
-            signoff=f"{self.me.name} <{self.me.email}>"
-            if self.commit.signoff and self.me
-            else None,
-            sign=self.commit.sign,
-        )
+        try:
+            commit = self._commit(land)
+        except GitError as failed:
+            why = f"the landing commit could not be made; nothing was moved: {failed}"
+            return Blocked(reason=Reason.ENVIRONMENT, why=why)
         where = self._checkout()
         if where is not None:
             why = checkout.ready_to_forward(self.repository, where, old=land.base, new=commit)
             if why:
                 return Blocked(reason=Reason.TARGET, why=why)
         return LandingPlan(commit=commit, tree=land.tree, old=land.base)
+
+    def _commit(self, land: Land) -> Oid:
+        me = self.me if self.commit.author == "me" or self.commit.signoff else None
+        return merge.landing_commit(
+            # Keys and the program that signs are named by the user's own configuration.
+            self.repository.personal if self.commit.sign else self.repository.git,
+            tree=land.tree,
+            tip=land.base,
+            branches=land.branches,
+            run=self.run,
+            title=land.title,
+            shape=self.commit.shape,
+            author=me if self.commit.author == "me" else None,
+            signoff=f"{me.name} <{me.email}>" if me is not None and self.commit.signoff else None,
+            sign=self.commit.sign,
+        )
 
     def swap(self, plan: LandingPlan) -> bool:
         """Move the target, then the clean checkout that has it."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from pydantic import BaseModel
 
 from factory.mistakes import ConfigError, Fault, at, faults, masked, where
 from factory.toml_places import Path, Place, Places
+
+_LISTS: Final = frozenset({"station", "job"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,9 @@ def sound(source: Source, model: type[BaseModel]) -> Sound:
     broken: set[Path] = set()
     while wrong:
         broken |= {fault.path for fault in wrong}
-        tree = pruned(tree, wrong)
+        left = pruned(tree, wrong)
+        # Without progress nothing can be told apart any more; the first mistakes are told.
+        tree = left if left != tree else {}
         wrong = faults(model, tree)
     return Sound(
         source=replace(source, tree=tree, written=source.tree),
@@ -141,15 +146,16 @@ def pruned(tree: dict[str, object], wrong: Iterable[Fault]) -> dict[str, object]
     left = _copied(tree)
     for fault in sorted(wrong, key=lambda fault: len(fault.path), reverse=True):
         path = fault.path
-        items = left.get(str(path[0])) if path[:1] in {("station",), ("job",)} else None
-        if isinstance(items, list) and len(path) > 1 and isinstance(path[1], int):
-            number = path[1]
-            if not isinstance(items[number], dict):
-                items[number] = {}
-            if path[0] == "station" and (len(path) == 2 or path[2] == "name"):  # noqa: PLR2004
-                items[number]["name"] = f"unnamed-{number}"
-        if path[2:] != ("name",):
+        items = left.get(str(path[0])) if path[0] in _LISTS and len(path) > 1 else None
+        if not isinstance(items, list) or not isinstance(path[1], int):
             _drop(left, path)
+            continue
+        item = items[path[1]]
+        if not isinstance(item, dict):
+            items[path[1]] = item = {}
+        _drop(left, path)
+        if path[0] == "station":
+            item.setdefault("name", f"unnamed-{path[1]}")
     return left
 
 
@@ -183,7 +189,7 @@ def _copy(value: object) -> object:
 
 def _drop(tree: dict[str, object], path: Path) -> None:
     """Take the nearest key of a table at or above the path out, but never a whole list of items."""
-    items = 2 if path[:1] in {("station",), ("job",)} and len(path) > 1 else 0
+    items = 2 if path[0] in _LISTS and len(path) > 1 and isinstance(path[1], int) else 0
     for length in range(len(path), items, -1):
         table = at(tree, path[: length - 1])
         if isinstance(table, dict) and path[length - 1] in table:

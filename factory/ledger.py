@@ -202,6 +202,15 @@ class Ledger:
         except sqlite3.Error as error:
             raise LedgerError(f"cannot read {self.path}: {error}") from error
 
+    def ended(self, run: RunId) -> bool:
+        """Say whether the last process of a run left it in an orderly way."""
+        row = self._db.execute(
+            "SELECT json_extract(body, '$.kind') FROM events WHERE run = ? ORDER BY seq DESC"
+            " LIMIT 1",
+            (run,),
+        ).fetchone()
+        return row is not None and row[0] == "closed"
+
     def line(self, run: RunId) -> Line | None:
         """Give a run's line by replaying its events; None when there is no such run."""
         events = ((record.event, record.at) for record in self.records(run))

@@ -366,7 +366,7 @@ class _Turn:
             self.change(work.job.id, strays=1, failure=f"refused: {why}")
             self.wait(work.job.id)
         else:
-            self.give_up(work, spec, "strayed", f"refused: {why}", "\n".join(strayed.reasons))
+            self.give_up(work, spec, "strayed", f"refused: {why}", "")
 
     def unchanged(self, work: Work, spec: StationSpec) -> None:
         repairs = work.commit is not None

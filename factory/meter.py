@@ -37,7 +37,7 @@ def measured(events: Iterable[tuple[Event, float]], until: float | None = None) 
     history = list(events)
     ends = {to for _, to in gaps(history)}
     for event, at in history:
-        if at in ends:
+        if at in ends and meter.line is not None:
             meter.skip(at)
         meter.take(event, at)
     return meter.read(until)

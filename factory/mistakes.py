@@ -4,9 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from factory.toml_places import Path
 
@@ -177,9 +178,14 @@ def _fault(
 
 
 def _known(model: type[BaseModel], path: Path) -> list[str]:
-    schema = TypeAdapter(model).json_schema()
+    schema = _schema(model)
     found = _resolved(schema, schema, path)
     return sorted(str(key) for key in found) if isinstance(found, Mapping) else []
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, object]:
+    return model.model_json_schema()
 
 
 def _resolved(schema: Mapping[str, object], top: Mapping[str, object], path: Path) -> object:

@@ -132,9 +132,10 @@ def sentence(pace: Pace, limits: Limit, *, over: bool = False) -> str:
         if busiest is None or busiest.busy <= 0:
             return f"too early to say what limits the line: {landed}, nothing has been busy yet"
         who = "people were waited for" if busiest.kind == PERSON else f"{busiest.name} was busy"
-        return (
-            f"too early to say what limits the line: {landed}; {who} longest, {span(busiest.busy)}"
-        )
+        used = len(busiest.each_seat)
+        seats = f" over {used} seats" if used > 1 else ""
+        long = f"{who} longest, {span(busiest.busy)}{seats}"
+        return f"too early to say what limits the line: {landed}; {long}"
     name, most = limits.station, limits.demand[limits.station]
     odds = limits.odds.get(name, 0.0)
     bound = f"at most {_rate(most)} changes/h"

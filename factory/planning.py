@@ -1,4 +1,4 @@
-"""The plan of a run that has not begun: jobs, order, overlaps, warnings. Spends and starts nothing."""
+"""The plan of a run that has not begun: jobs, order, overlaps, warnings. It starts nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,22 +85,28 @@ def plan(
 
 
 def _warnings(rules: Rules, plans: Sequence[JobPlan], tracked: int) -> list[str]:
-    found = []
-    if not rules.tests:
-        found.append("no test station: what agents make would land untested")
-    for each in plans:
-        job, kind = each.job, rules.station(each.job.route).kind
-        if kind is Kind.READ or each.refused:
-            continue
-        if not job.accept and kind is Kind.CODE:
-            found.append(f"{job.id}: no acceptance command says when it is done")
-        if tracked and each.files > WIDE * tracked and tracked > 1:
-            found.append(f"{job.id}: its scope holds {each.files} of {tracked} files")
-        if not each.files and tracked:
-            found.append(f"{job.id}: its scope matches no file yet")
-        if kind is Kind.CODE and len(job.brief) < SHORT:
-            found.append(f"{job.id}: its brief is very short")
-    return found
+    found = [] if rules.tests else ["no test station: what agents make would land untested"]
+    writes = [
+        each
+        for each in plans
+        if rules.station(each.job.route).kind is not Kind.READ and not each.refused
+    ]
+    coded = [each for each in writes if rules.station(each.job.route).kind is Kind.CODE]
+    doubts = {
+        "no acceptance command says when it is done": [
+            each for each in coded if not each.job.accept
+        ],
+        "the brief is very short": [each for each in coded if len(each.job.brief) < SHORT],
+        f"the scope holds more than {WIDE:.0%} of the files": [
+            each for each in writes if tracked > 1 and each.files > WIDE * tracked
+        ],
+        "the scope matches no file yet": [each for each in writes if tracked and not each.files],
+    }
+    return found + [
+        f"{doubt}: {', '.join(each.job.id for each in about)}"
+        for doubt, about in doubts.items()
+        if about
+    ]
 
 
 def _constraint(rules: Rules, jobs: Sequence[Job], waves: Mapping[JobId, int]) -> str:
@@ -119,4 +125,5 @@ def _constraint(rules: Rules, jobs: Sequence[Job], waves: Mapping[JobId, int]) -
     if deepest > widths[name]:
         return f"order: {deepest} jobs must run one after the other (needs and overlapping scopes)"
     count, seats = per_station[name], rules.station(name).seats or rules.seats
-    return f"{name}: {count} jobs for {min(seats, rules.seats)} seats; tests run {rules.slots} at a time"
+    tests = f"tests run {rules.slots} at a time"
+    return f"{name}: {count} jobs for {min(seats, rules.seats)} seats; {tests}"

@@ -1,6 +1,6 @@
 """Says what one event changed: for plain progress lines and for the story of a job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from factory.events import (
@@ -61,15 +61,14 @@ def moved(old: Work | None, work: Work) -> Iterator[Said]:
     job, station, place = work.job.id, work.station, work.place
     match place:
         case Working(station=at):
+            yield from sent(old, work)
             yield at, f"{job} begins attempt {work.attempt}", "busy"
         case Resting(why=why):
             yield station, f"{job} will be tried again: {clean(masked(why))}", "warn"
         case InGate(commit=commit):
             yield "gate", f"{job} has made {commit[:12]}, which is on its way to land", "plain"
-        case Waiting() if old is not None and work.failure:
-            yield station, f"{job} goes to {station}: {failing(work.failure)[0]}", "warn"
         case Waiting() if old is not None:
-            yield station, f"{job} waits for {station} again", "plain"
+            yield from sent(old, work) or [(station, f"{job} waits for {station}", "plain")]
         case NeedsYou(question=question):
             yield "you", f"{job} waits for you: {clean(masked(question))}", "warn"
         case Dead(fault=fault, tail=tail):
@@ -86,11 +85,21 @@ def moved(old: Work | None, work: Work) -> Iterator[Said]:
             assert_never(place)
 
 
+def sent(old: Work | None, work: Work) -> Sequence[Said]:
+    """Give why a job is worked on again, when something failed since it was last looked at."""
+    if old is None or not work.failure or work.failure == old.failure:
+        return ()
+    lines = failing(work.failure) or (clean(masked(work.failure)),)
+    return ((work.station, f"{work.job.id} goes to {work.station}: {lines[0]}", "warn"),)
+
+
 def verdict_said(verdict: Verdict, jobs: str) -> Iterator[Said]:
     """Give what a trial of these jobs came to."""
     match verdict:
-        case Green(seconds=seconds):
+        case Green(seconds=seconds, notes=notes):
             yield "tests", f"green in {span(seconds)}: {jobs}", "good"
+            for note in notes:
+                yield "tests", f"  {clean(masked(note))}", "warn"
         case Red(seconds=seconds, owner=owner, tail=tail):
             by = f" by {clean(owner)}" if owner else ""
             yield "tests", f"red in {span(seconds)}{by}: {jobs}", "bad"

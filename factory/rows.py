@@ -23,10 +23,10 @@ from factory.wording import clean, failing, listed, masked, span
 from stations.contract import Spend
 
 ORDER: Final = (
-    *("needs-you", "working", "gate", "resting", "waiting", "dead", "withdrawn"),
+    *("needs-you", "working", "dead", "gate", "resting", "waiting", "withdrawn"),
     *("proposed", "landed"),
 )
-"""Which jobs come first: those that want something, then those that move."""
+"""Which jobs come first: those that want something, that move, that failed, then the rest."""
 _WORDS: Final[Mapping[str, str]] = {
     "working": "at work",
     "gate": "in the gate",
@@ -226,7 +226,7 @@ def station_rows(pace: Pace, limits: Limit) -> list[StationRow]:
             "running": station.running,
             "mean": round(station.mean, 3),
             "demand": round(limits.demand[station.name], 6),
-            "odds": limits.odds.get(station.name),
+            "odds": None if limits.station is None else limits.odds.get(station.name),
             "each_seat": [round(seconds, 3) for seconds in station.each_seat],
         }
         for station in pace.stations.values()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from factory.wording import block, clean
+from factory.wording import block
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -66,11 +66,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head; ``wide`` ones take what is left and fold, the others keep their width."""
+    """A column's head; ``wide`` ones take what is left and fold, others fold above ``most``."""
 
     head: str
     right: bool = False
     wide: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ def _drawn(part: Part) -> "RenderableType":
             Text(column.head),
             justify="right" if column.right else "left",
             overflow="fold",
-            no_wrap=not column.wide,
+            no_wrap=not column.wide and column.most is None,
+            max_width=column.most,
             ratio=1 if column.wide else None,
         )
     for row in part.rows:
@@ -175,5 +177,5 @@ def _cell(cell: Cell | tuple[Cell, ...]) -> "RenderableType":
     text = Text(overflow="fold")
     for number, line in enumerate(lines):
         text.append("\n" if number else "")
-        text.append(clean(line.text), style=_STYLES[line.style])
+        text.append(block(line.text).replace("\n", " "), style=_STYLES[line.style])
     return text

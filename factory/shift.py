@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Final, Self
 
@@ -41,18 +41,20 @@ from factory.ground import HostGround
 from factory.ledger import Ledger, Letter
 from factory.line import Line, opened
 from factory.site import Delivery, Site
-from stations.bench import Bench
+from stations.bench import Bench, rooms_of
 from stations.box import Sandbox
 from stations.coding import Coding
 from stations.contract import Job, Kind, Lost, Red, Trial
 from stations.reading import Reading
 from stations.seat import rescue
+from stations.setup import SetupError, setup
 from stations.testing import Testing, key_of, try_tree
+from stations.tools import ToolMissingError
 from worktrees import janitor
 from worktrees.failpoint import failpoint
 from worktrees.janitor import Leftovers
 from worktrees.merge import advance
-from worktrees.names import Oid, RunId, StationName, base_ref
+from worktrees.names import Oid, RunId, StationName, base_ref, default_target
 from worktrees.policy import Rules as ChangeRules
 from worktrees.pool import Pool
 from worktrees.workspace import Plain, Reaper
@@ -123,7 +125,7 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
         )
         clock = Clock()
         events: list[Event] = [event, Placed(jobs=order.jobs)]
-        events += [Refused(job=job, why=why) for job, why in sites.refusals_of(order.jobs).items()]
+        events += [Refused(job=job, why=why) for job, why in sites.refusals_of(site.settings.rules, order.jobs).items()]
         shift = _Shift(
             site, ledger, reaper, order.sandbox, opened(event, clock()), clock, watch, say
         )
@@ -148,10 +150,35 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
 def recover_all(site: Site, ledger: Ledger, sandbox: Sandbox, *, say: Say) -> None:
     """Bring out and tidy what earlier processes left, for every run that did not end cleanly."""
     for run in ledger.runs():
-        line = ledger.line(run)
-        if line is None or (line.still and not janitor.names_of(site.repository, run)):
+        if ledger.ended(run) and not janitor.names_of(site.repository, run):
             continue
-        _recover(site, ledger, sandbox, line, say)
+        line = ledger.line(run)
+        if line is not None:
+            _recover(site, ledger, sandbox, line, say)
+    for run in janitor.runs_of(site.repository) - set(ledger.runs()):
+        _forget(site, run)
+
+
+def _forget(site: Site, run: RunId) -> None:
+    """Tidy what a run left that ended before it was placed: nobody ever worked for it."""
+    rooms = rooms_of(site.repository, run)
+    if any(rooms.glob("*-seat")):
+        return  # somebody did: its ledger is gone, and so is what may be thrown away
+    git, target = site.repository.git, f"{sites.HEADS}{default_target(run)}"
+    base = git.resolve(base_ref(run)) or git.resolve("HEAD")
+    if base is None:
+        return
+    left = Leftovers(
+        run=run,
+        target=target,
+        base=base,
+        started_before=time.time(),
+        landed={},
+        scratch=(*(site.repository.factory / "new").glob(f"{run}-*"), rooms),
+    )
+    janitor.tidy(site.repository, left, lock=site.lock)
+    for ref in (target, base_ref(run)):
+        git("update-ref", "-d", "--", ref, base, ok=(0, 1, 128))
 
 
 def _recover(site: Site, ledger: Ledger, sandbox: Sandbox, line: Line, say: Say) -> None:
@@ -187,8 +214,8 @@ def tidy(site: Site, line: Line) -> janitor.Tidied:
         for work in line.jobs.values()
         if work.commit is not None and work.job.id not in landed and unsettled(work.place)
     ]
-    factory = site.repository.factory
-    scratch = tuple((factory / "new").glob(f"{line.run}-*"))
+    new = site.repository.factory / "new"
+    scratch = (*new.glob(f"{line.run}-*"), rooms_of(site.repository, line.run))
     left = Leftovers(
         run=line.run,
         target=line.target,
@@ -323,7 +350,7 @@ class _Shift:
                     reaper=self._reaper,
                 )
             )
-            self.bench = _bench(site, line, self._sandbox, pool=pool)
+            self.bench = self._set_up(_bench(site, line, self._sandbox, pool=pool))
             workers: dict[StationName, Worker] = {
                 spec.name: (Reading if spec.kind is Kind.READ else Coding)(
                     spec=spec, bench=self.bench
@@ -339,6 +366,18 @@ class _Shift:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _set_up(self, bench: Bench) -> Bench:
+        """Give the bench with what `[env] setup` makes; complain when that fails."""
+        env = self._site.settings.env
+        if env.setup is None:
+            return bench
+        self._say(f"setup: {' '.join(env.setup)} (kept until its key files change)")
+        try:
+            made = setup(bench, env.setup, keys=env.key, base=self._line.base)
+        except (SetupError, ToolMissingError) as error:
+            raise Complaint(f"[env] setup failed: {error}", code=7) from error
+        return replace(bench, surroundings=made)
 
     def check_base(self) -> None:
         """Complain, with the failing tail, when the base does not pass its own required tests."""
@@ -386,6 +425,7 @@ class _Shift:
             operate(floor, self._answers, mail, self._clock)
         self._stack.close()  # everybody has left before the janitor comes
         tidy(self._site, floor.line)
+        self._reaper.drain()
         if not any(unsettled(work.place) for work in floor.line.jobs.values()):
             git, ref = self._site.repository.git, base_ref(floor.line.run)
             git("update-ref", "-d", "--", ref, ok=(0, 1))
@@ -394,6 +434,7 @@ class _Shift:
 
     def _watched(self, line: Line, event: Event, now: float) -> None:
         self.bench.pool.rebase(line.gate.target)
+        self._reaper.wake()
         self._watch(line, event, now)
 
 

@@ -26,6 +26,7 @@ from factory.settings import Environment, environment
 from factory.wording import count, cut, listed, span
 
 _ID: Final = 26
+_STATION: Final = 14
 
 Watch = Callable[[Line, Event, float], None]
 
@@ -67,7 +68,11 @@ def progress(
         yield lambda _line, _event, _now: None
         return
     screen = screen_on(sys.stderr, around)
-    view = Board(screen, now=time.time, history=history) if screen.animated else Lines(screen)
+    view = (
+        Board(screen, now=time.time, history=history)
+        if screen.animated
+        else Lines(screen, history=history)
+    )
     with view:
         yield view.watch
 
@@ -100,11 +105,11 @@ def status_parts(document: StatusDocument) -> list[Part]:
 def job_table(jobs: Sequence[StatusJob]) -> Table:
     """Give jobs with where they are and the first lines of their failures."""
     return Table(
-        (Column("JOB"), Column("STATION"), Column("WHERE", wide=True)),
+        (Column("JOB", most=_ID), Column("STATION", most=_STATION), Column("WHERE", wide=True)),
         tuple(
             (
-                Cell(cut(job["id"], _ID)),
-                Cell(cut(job["station"], 14)),
+                Cell(job["id"]),
+                Cell(job["station"]),
                 (
                     Cell(job["where"], PLACES[job["place"]]),
                     *_failing(job["failure"], job["where"]),
@@ -202,12 +207,12 @@ def report(document: ReportDocument, screen: Screen | None = None) -> None:
         Cell(""),
         Table(
             (
-                *(Column("JOB"), Column("STATE"), Column("TRIES", right=True)),
+                *(Column("JOB", most=_ID), Column("STATE"), Column("TRIES", right=True)),
                 *(Column("TIME", right=True), Column("WHAT", wide=True)),
             ),
             tuple(
                 (
-                    Cell(cut(row["id"], _ID)),
+                    Cell(row["id"]),
                     Cell(row["state"], PLACES[row["state"]]),
                     Cell(str(row["attempts"])),
                     Cell(span(row["seconds"])),
@@ -240,14 +245,18 @@ def plan(document: PlanDocument, screen: Screen | None = None) -> None:
         Cell(""),
         Table(
             (
-                *(Column("ROUND", right=True), Column("JOB"), Column("STATION")),
+                *(
+                    Column("ROUND", right=True),
+                    Column("JOB", most=_ID),
+                    Column("STATION", most=_STATION),
+                ),
                 *(Column("FILES", right=True), Column("WHAT", wide=True)),
             ),
             tuple(
                 (
                     Cell(str(row["round"] or "-")),
-                    Cell(cut(row["id"], _ID)),
-                    Cell(cut(row["station"], 14)),
+                    Cell(row["id"]),
+                    Cell(row["station"]),
                     Cell(str(row["files"])),
                     (
                         Cell(row["title"]),

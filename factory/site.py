@@ -138,6 +138,12 @@ def check_repository(site: Site, delivery: Delivery) -> None:
             f"{where} has {delivery.target.removeprefix(HEADS)} checked out with changes that are"
             " not committed: commit or stash them, or use `--deliver branch`"
         )
+    commit = site.settings.commit
+    if (commit.author == "me" or commit.signoff) and person(site) is None:
+        found.append(
+            "[commit] speaks in your name, which git does not know: `git config user.name` and"
+            " `git config user.email` say it"
+        )
     if found:
         raise Complaint(
             "the line cannot run here:\n" + "\n".join(f"  {text}" for text in found), code=7
@@ -171,11 +177,11 @@ def _check_station(spec: StationSpec) -> None:
         )
 
 
-def refusals_of(jobs: Sequence[Job]) -> Mapping[JobId, str]:
+def refusals_of(rules: Rules, jobs: Sequence[Job]) -> Mapping[JobId, str]:
     """Give the jobs that say what another one says already, each with the reason."""
     return {
         dropped: f"near-duplicate of {kept}: {why}"
-        for kept, dropped, why in duplicates.near_duplicates(jobs)
+        for kept, dropped, why in duplicates.near_duplicates(jobs, rules.stations)
     }
 
 

@@ -24,7 +24,7 @@ from factory.events import (
 )
 from factory.ledger import Record
 from factory.line import Line, opened, step
-from factory.progress import moved, verdict_said
+from factory.progress import moved, sent, verdict_said
 from factory.rows import spend_row, state, where
 from factory.schemas import Moment, WhyDocument
 from factory.wording import clean, count, failing, listed, masked, span
@@ -151,9 +151,11 @@ def _moments(made: Step, job: JobId) -> Iterator[_Said]:
     new = made.line.jobs.get(job)
     if new is None or old is None or old.place is new.place:
         return
-    if isinstance(new.place, Working | Landed):
+    if isinstance(new.place, Landed):
         return
-    for who, text, _ in moved(old, new):
+    # `Started` tells of a new attempt; here is only told why there is one.
+    decided = sent(old, new) if isinstance(new.place, Working) else moved(old, new)
+    for who, text, _ in decided:
         if not text.startswith("  "):
             yield _Said(what="decided", text=text.removeprefix(f"{job} "), station=who)
 

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import uuid4
 
 from stations.box import MB, Box, Sandbox
+from stations.installs import editable_roots
 from stations.limits import Limits
 from stations.runtimes.command import Command
 from stations.runtimes.task import Runtime
@@ -85,6 +86,17 @@ class Bench:
     def place(self, tree: Path) -> Path:
         """Say at which path a tree stands while a box works on it."""
         return self.sandbox.place(tree, self.checkout)
+
+    def variables(self, place: Path) -> dict[str, str]:
+        """Give what a command must be told so that imports mean the tree at ``place``.
+
+        In a sandbox the tree stands where an editable install looks for it, so nothing is needed.
+        """
+        if self.sandbox.contains:
+            return {}
+        shown = self.surroundings.shown(self.checkout)
+        roots = [root for _, env in shown for root in editable_roots(env, self.checkout)]
+        return {"PYTHONPATH": ":".join(str(place / r.relative_to(self.checkout)) for r in roots)}
 
     def scratch(self, place: Path) -> tuple[str, ...]:
         """Give the absolute paths of a tree that are writable and thrown away."""

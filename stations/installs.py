@@ -18,6 +18,15 @@ def interpreter_parts(prefix: Path) -> list[Path]:
     return [*libraries, *([modules] if modules.is_dir() else [])]
 
 
+def own_interpreter(prefix: Path) -> bool:
+    """Say whether a prefix holds an interpreter of its own and not just links to others."""
+    programs = prefix / "bin"
+    return any(
+        (programs / name).is_file() and (programs / name).resolve().parent == programs.resolve()
+        for name in ("python3", "node")
+    )
+
+
 def shebang(path: Path) -> list[str]:
     """Name the programs that a script's first line asks for."""
     if not path.is_file():
@@ -38,6 +47,18 @@ def venv_home(prefix: Path) -> Path | None:
     text = (prefix / "pyvenv.cfg").read_text("utf-8", "surrogateescape")
     found = re.search(r"^home\s*=\s*(/.*?)\s*$", text, re.MULTILINE)
     return Path(found[1]) if found else None
+
+
+def editable_roots(environment: Path, checkout: Path) -> tuple[Path, ...]:
+    """Give the directories of a checkout from which a virtual environment imports directly."""
+    found: list[Path] = []
+    for site in environment.glob("lib/python3.*/site-packages"):
+        for file in sorted(site.glob("*.pth")):
+            found += [Path(line) for line in file.read_text("utf-8", "replace").splitlines()]
+        for file in sorted(site.glob("__editable__*_finder.py")):
+            named = re.findall(r"['\"](/[^'\"\n]+)['\"]", file.read_text("utf-8", "replace"))
+            found += [Path(name).parent for name in named]
+    return tuple(dict.fromkeys(p for p in found if p == checkout or checkout in p.parents))
 
 
 def pyenv_versions(root: Path, checkout: Path) -> list[Path]:

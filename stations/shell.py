@@ -78,6 +78,8 @@ class Running:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:  # whoever takes the output may be the one that failed
+            self._on_output = self._stdout_to = None
         self.end()
 
     def send(self, data: bytes) -> bool:
@@ -135,9 +137,10 @@ class Running:
         return quiet or time.monotonic() > self._gone_at + LAST_WORDS
 
     def _step(self, wait: float) -> None:
-        now = time.monotonic()
         soonest = min(self._deadline, self._kill_at or self._deadline)
-        for key, _ in self._selector.select(max(0.0, min(wait, soonest - now))):
+        if self._gone_at is not None:
+            soonest = self._gone_at + LAST_WORDS
+        for key, _ in self._selector.select(max(0.0, min(wait, soonest - time.monotonic()))):
             if key.fileobj is self._process.stdin:
                 self._write()
             elif key.fd == self._pidfd:
@@ -235,7 +238,7 @@ class Running:
 
     def _write(self) -> None:
         stdin = self._process.stdin
-        if stdin is None:
+        if stdin is None or stdin.closed:  # it exited in the same wake-up
             return
         try:
             del self._outgoing[: os.write(stdin.fileno(), self._outgoing[:_CHUNK])]

@@ -31,7 +31,7 @@ from worktrees.change import paths
 from worktrees.failpoint import failpoint
 from worktrees.intake import Refused, Same, Taken, intake
 from worktrees.merge import chain, never
-from worktrees.names import Oid
+from worktrees.names import Oid, made_refs
 from worktrees.scope import allows
 
 KEY_VERSION: Final = 1
@@ -227,7 +227,7 @@ def _made(bench: Bench, spec: StationSpec, *, tip: Oid, room: Path, stop: thread
         msg = f"{spec.name}: {error}"
         raise MadeError(msg) from error
     # Only for as long as nothing else holds the commit: the landing commit will hold its tree.
-    ref = f"refs/factory/made/{bench.run}/{room.name}"
+    ref = f"{made_refs(bench.run)}{room.name}"
     taken = intake(
         bench.repository,
         exported.pack,

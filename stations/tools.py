@@ -10,6 +10,7 @@ from typing import Final
 from stations.installs import (
     executable,
     interpreter_parts,
+    own_interpreter,
     pyenv_versions,
     rustup_toolchain,
     shebang,
@@ -215,7 +216,8 @@ class _View:
         elif _too_wide(prefix):
             self._show(path)
             for part in interpreter_parts(prefix):
-                self._show(part)
+                if _inside(self._source(path).resolve(), part):
+                    self._show(part)
         else:
             self._show(prefix)
 
@@ -288,4 +290,4 @@ def _too_wide(prefix: Path) -> bool:
         or any(_inside(home, prefix) for home in homes)
         or prefix.parent in homes
         or prefix.parent.parent == Path("/home")
-    ) and not (prefix.parent in homes and interpreter_parts(prefix))
+    ) and not (prefix.parent in homes and own_interpreter(prefix))

@@ -60,6 +60,7 @@ def command_box(
             *git_dir.mounts,
             *tool.mounts,
         ),
+        env=bench.variables(place),
         path=tool.path_entries,
         scratch=bench.scratch(place),
         limits=bench.limits,

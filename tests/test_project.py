@@ -31,6 +31,7 @@ FACTORY_BOY = frozenset(
     }
 )
 ADDRESS = re.compile(r"://|@\s*file:|--(?:extra-)?index-url|--find-links|\bwww\.")
+MADE = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
 PACKAGES = ("factory", "stations", "worktrees")
 
 
@@ -81,7 +82,7 @@ def test_a_wheel_holds_the_three_packages_and_the_sample(wheel: zipfile.ZipFile)
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and "_cache" not in str(path)
+        if path.is_file() and not MADE.intersection(path.parts)
     }
 
     assert {name for name in held if not name.endswith("/")} == wanted

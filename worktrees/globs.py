@@ -41,7 +41,8 @@ class CharSet:
 
 Token = str | CharSet | None
 """A literal character, a choice of characters, or None for any run of characters."""
-Segment = str | tuple[Token, ...] | Deep
+Name = str | tuple[Token, ...]
+Segment = Name | Deep
 STAR: Final[tuple[Token, ...]] = (None,)
 _ONE: Final = CharSet(negated=True)
 _SLASH: Final = ord("/")
@@ -206,11 +207,9 @@ def meets(one: tuple[Segment, ...], two: tuple[Segment, ...]) -> bool:
     return False
 
 
-def _segments_meet(one: Segment, two: Segment) -> bool:
+def _segments_meet(one: Name, two: Name) -> bool:
     if isinstance(one, str) and isinstance(two, str):
         return one == two
-    if isinstance(one, Deep) or isinstance(two, Deep):
-        return True
     return _tokens_meet(tuple(one), tuple(two))
 
 
@@ -270,16 +269,17 @@ def covers(whole: tuple[Segment, ...], part: tuple[Segment, ...]) -> bool:
             if j == len(part):
                 return True
             continue
-        if whole[i] is DEEP:
+        wide = whole[i]
+        if wide is DEEP:
             todo.append((i + 1, j))
             if j < len(part):
                 todo.append((i, j + 1))
-        elif j < len(part) and _segment_covers(whole[i], part[j]):
+        elif j < len(part) and _segment_covers(wide, part[j]):
             todo.append((i + 1, j + 1))
     return False
 
 
-def _segment_covers(whole: Segment, part: Segment) -> bool:
+def _segment_covers(whole: Name, part: Segment) -> bool:
     if part is DEEP:
         return False
     if whole in (part, STAR):

@@ -141,7 +141,7 @@ def _index(git: Git, pack: bytes, most: int) -> str:
     except GitError as fault:
         if any(words in fault.stderr for words in _MACHINE_FAULTS):
             raise
-        said = fault.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        said = "; ".join(fault.stderr.decode("utf-8", "replace").strip().splitlines()[-2:])
         return f"git does not accept the pack: {printable(said) or f'code {fault.code}'}"
     failpoint("shadow.index.after")
     return ""

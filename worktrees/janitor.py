@@ -19,7 +19,7 @@ from worktrees.failpoint import failpoint
 from worktrees.git import GitError, Repository
 from worktrees.lock import Flock
 from worktrees.merge import salvage
-from worktrees.names import JobId, Oid, RunId, job_refs
+from worktrees.names import ID_PATTERN, JobId, Oid, RunId, base_ref, job_refs, made_refs
 from worktrees.workspace import clear
 
 PATIENCE: Final = 2.0
@@ -80,6 +80,7 @@ def tidy(repository: Repository, left: Leftovers, *, lock: Flock) -> Tidied:
         felled = _fell(repository, left)
         _prune(repository)
         deleted = _delete_branches(repository, left, stray)
+        _let_go(repository, left.run)
         garbage = _sweep(repository, left)
     return Tidied(
         felled=felled,
@@ -101,6 +102,23 @@ def names_of(repository: Repository, run: RunId) -> tuple[str, ...]:
     )
     found = {path.name for place in places if place.is_dir() for path in place.iterdir()}
     return tuple(sorted(name for name in found if pattern.fullmatch(name)))
+
+
+def runs_of(repository: Repository) -> frozenset[RunId]:
+    """Give every run that left a workspace, a room or a base ref, known to a ledger or not."""
+    factory, trees = repository.factory, repository.factory / "trees"
+    places = (place for place in (trees, factory / "new") if place.is_dir())
+    names = {path.name for place in places for path in place.iterdir()}
+    mine = os.fsencode(trees) + b"/"
+    for pointer in (repository.common / "worktrees").glob("*/gitdir"):
+        if pointer.read_bytes().startswith(mine):
+            names.add(pointer.parent.name)
+    found = {name.rpartition("-")[0] for name in names}
+    found |= {path.name for path in (factory / "rooms").glob("*")}
+    prefix = base_ref(RunId(""))
+    listed = repository.git("for-each-ref", "--format=%(refname)", prefix).text
+    found |= {ref.removeprefix(prefix) for ref in listed.splitlines()}
+    return frozenset(RunId(run) for run in found if ID_PATTERN.fullmatch(run))
 
 
 def _lives(pid: int) -> bool:
@@ -214,6 +232,15 @@ def _delete_branches(
         elif repository.git.resolve(ref) == commit:
             raise GitError(("git", "update-ref", "-d", ref), answer.code, answer.err)
     return tuple(deleted)
+
+
+def _let_go(repository: Repository, run: RunId) -> None:
+    """Drop the refs that held what stations made on merged trees; a landing holds it by its tree."""
+    git = repository.git
+    for ref in git("for-each-ref", "--format=%(refname)", made_refs(run)).text.splitlines():
+        failpoint("janitor.made.before")
+        git("update-ref", "-d", ref)
+        failpoint("janitor.made.after")
 
 
 def _sweep(repository: Repository, left: Leftovers) -> tuple[Path, ...]:

@@ -42,6 +42,11 @@ def base_ref(run: RunId) -> str:
     return f"refs/factory/base/{run}"
 
 
+def made_refs(run: RunId) -> str:
+    """The ref prefix under which what a station made on a merged tree is held for a moment."""
+    return f"refs/factory/made/{run}/"
+
+
 def salvage_ref(run: RunId, job: JobId) -> str:
     """The ref that keeps work which did not land."""
     return f"refs/factory/salvage/{run}/{job}"

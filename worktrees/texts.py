@@ -30,9 +30,11 @@ _SCRIPTS: Final = (
     ("fullwidth", re.compile("[\uff21-\uff3a\uff41-\uff5a]")),
 )
 _TEXT_NAMES: Final = re.compile(
-    r"\.(?:[ch]|cc|cpp|cxx|hpp|cs|css|go|html?|java|[cm]?jsx?|[cm]?tsx?|json5?|kts?|lua|md|mk|php|"
-    r"p[lm]|pyi?|r|rb|rs|rst|scala|sh|sql|swift|toml|txt|xml|ya?ml|zsh|bash|cfg|ini|cmake|vue|"
-    r"svelte|ex|exs|erl|hs|dart|ps1|bat|tf|proto|gradle)$",
+    r"(?:^|/)(?:[a-z]+file|readme|license|[^/]*\.(?:[chmrv]|cc|cpp|cxx|hpp|hh|mm|cs|css|scss|sass|"
+    r"less|go|html?|java|[cm]?jsx?|[cm]?tsx?|json5?|jsonc|ipynb|kts?|lua|mdx?|mk|php|p[lm]|py[iwx]?|"
+    r"rb|erb|rs|rst|scala|groovy|clj|jl|zig|nim|sh|bash|zsh|ksh|fish|bats|ps1|psm1|bat|cmd|vbs|sql|"
+    r"swift|toml|txt|xml|svg|ya?ml|cfg|conf|ini|env|properties|cmake|vue|svelte|hbs|ejs|tpl|j2|"
+    r"exs?|erl|hs|ml|dart|tf|proto|graphql|gradle))$",
     re.IGNORECASE,
 )
 _SECRETS: Final = (
@@ -77,17 +79,21 @@ class Remark:
 
 
 def remarks(added: Iterable[AddedLine], *, most: int = 100) -> tuple[Remark, ...]:
-    """Give what the added lines must not hold, at most so many of each file, in their order."""
+    """Give what the added lines must not hold, about so many of each file, in their order."""
     found: list[Remark] = []
     for path, group in groupby(added, key=lambda line: line.path):
         lines = list(group)
         binary = _is_binary(path, lines)
-        here: list[Remark] = []
+        grave = slight = 0
         for line in lines:
-            here += _of_line(line, binary)
-            if len(here) >= most:
+            for remark in _of_line(line, binary=binary):
+                grave += remark.grave
+                slight += not remark.grave
+                # Remarks must not fill up the place of what is grave.
+                if remark.grave or slight <= most:
+                    found.append(remark)
+            if grave >= most:
                 break
-        found += here
     return tuple(found)
 
 
@@ -98,16 +104,23 @@ def hidden(text: str) -> str:
 
 
 def _is_binary(path: bytes, lines: list[AddedLine]) -> bool:
-    """Say whether a file is data; what is called like a text never is."""
-    if _TEXT_NAMES.search(path.decode("utf-8", "replace")) or lines[0].text.startswith("#!"):
+    """Say whether a file is data; what is called like a text never is.
+
+    A name without a dot may be a program: that is data only when it begins as such.
+    """
+    name = path.decode("utf-8", "replace")
+    if _TEXT_NAMES.search(name) or lines[0].text.startswith("#!"):
         return False
-    return any(
-        "\0" in line.text or (_UNDECODED.search(line.text) and _UNSEEN.search(line.text))
-        for line in lines
-    )
+    if "." not in name.rpartition("/")[2]:
+        return lines[0].number == 1 and _is_data(lines[0].text[:8000])
+    return any(_is_data(line.text) for line in lines)
 
 
-def _of_line(line: AddedLine, binary: bool) -> list[Remark]:  # noqa: FBT001
+def _is_data(text: str) -> bool:
+    return "\0" in text or bool(_UNDECODED.search(text) and _UNSEEN.search(text))
+
+
+def _of_line(line: AddedLine, *, binary: bool) -> list[Remark]:
     found: list[Remark] = []
     if not binary:
         unseen = _unseen(line)
@@ -129,8 +142,9 @@ def _unseen(line: AddedLine) -> str:
     if line.number == 1:
         text = text.removeprefix("\ufeff")
     for match in _UNSEEN.finditer(text):
-        before, after = text[: match.start()], text[match.end() :]
-        if match.group() == _JOINER and _is_picture(before[-1:]) and _is_picture(after[:1]):
+        start, end = match.span()
+        before, after = text[start - 1 : start], text[end : end + 1]
+        if match.group() == _JOINER and _is_picture(before) and _is_picture(after):
             continue
         return _named(match.group())
     return ""

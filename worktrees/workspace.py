@@ -105,14 +105,14 @@ def hand_out(
     repository: Repository, workspace: Workspace, *, ref: str, start: Oid, expected: Oid | None
 ) -> Workspace:
     """Put a fresh workspace on ``ref`` at ``start``, if the ref still is as ``expected``."""
-    failpoint("workspace.branch.before")
+    failpoint("workspace.hand_out.before")
     zero = "0" * len(start)
     repository.git("update-ref", "--no-deref", ref, start, expected or zero)
-    failpoint("workspace.branch.after")
+    failpoint("workspace.hand_out.branch")
     head = workspace.admin / "HEAD.new"
     head.write_text(f"ref: {ref}\n")
     head.rename(workspace.admin / "HEAD")
-    failpoint("workspace.head.after")
+    failpoint("workspace.hand_out.head")
     if start != workspace.base:
         filler = _filler(repository).with_index(workspace.admin / "index")
         mover = filler.with_work_tree(workspace.tree)

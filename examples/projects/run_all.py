@@ -69,7 +69,7 @@ def main() -> int:
         pace = f"{3600 * counts[0] / seconds:.0f}" if seconds else "-"
         print(form.format(name, len(jobs), *counts, f"{seconds:.1f}", pace, str(run["exit"])))
         reasons += [
-            f"  {name}: {job['id']}: {job['state']}: {str(job['reason']).splitlines()[:1]}"
+            f"  {name}: {job['id']}: {job['state']}: {' '.join(str(job['reason']).split())[:100]}"
             for job in jobs
             if job["state"] != "landed"
         ]

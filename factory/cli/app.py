@@ -5,6 +5,7 @@ Nothing heavy is imported here: `factory --help` loads no door.
 
 import contextlib
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -15,12 +16,18 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from factory.complaint import Complaint
 from factory.wording import block, clean, masked
 
 DISTRIBUTION: Final = "coding-agent-factory"
 INTERRUPTED: Final = 130
+ORDER: Final = (
+    *("demo", "init", "doctor", "plan", "run", "status", "watch", "logs", "why", "diff", "events"),
+    *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "clean", "trust"),
+    *("config", "completion"),
+)
 EPILOG: Final = (
     "Exit codes: 0 all landed or nothing to do, 1 a job failed, 2 usage or configuration, 3 budget"
     " reached, 4 waits for a person, 5 a gate refused, 6 another run holds the repository, 7 the"
@@ -34,8 +41,19 @@ Json = Annotated[
 ]
 """The option that every command has."""
 
+
+class _Commands(TyperGroup):
+    """The commands in the order in which a person meets them."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Give the names as the help lists them; those without a place come last."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 app: Final = typer.Typer(
     name="factory",
+    cls=_Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -83,7 +101,6 @@ def _version(wanted: bool) -> None:
     " tree that lands."
 )
 def _top(
-    context: typer.Context,
     where: Annotated[
         Path | None,
         typer.Option("-C", metavar="PATH", help="Work as if started in this directory."),
@@ -97,7 +114,7 @@ def _top(
         return
     if not where.is_dir():
         raise Complaint(f"{where} is not a directory", hint="give -C an existing directory")
-    context.with_resource(contextlib.chdir(where))
+    os.chdir(where)  # `run` goes back at its end
 
 
 def emit(document: Mapping[str, object]) -> None:
@@ -112,7 +129,16 @@ def say(text: str) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and give its exit code; every error ends here."""
-    as_json = "--json" in argv
+    try:
+        start = Path.cwd()
+    except FileNotFoundError:
+        say("factory: the current directory does not exist any more")
+        return 2
+    with contextlib.chdir(start):
+        return _run(argv, as_json="--json" in argv)
+
+
+def _run(argv: Sequence[str], *, as_json: bool) -> int:
     try:
         code = app(args=list(argv), prog_name="factory", standalone_mode=False)
         sys.stdout.flush()
@@ -123,10 +149,9 @@ def run(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("factory: interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has gone; the interpreter must not complain when it flushes at its end.
-        sys.stdout = None
-        return 0
+    except SystemExit as end:
+        # typer leaves so when whoever read has gone, and has quieted the streams.
+        return 0 if isinstance(end.__context__, BrokenPipeError) else 1
     except Exception as error:  # noqa: BLE001  the edge: whatever is left is a bug or known below
         return _tell(_expected(error) or _crash(error, argv), as_json=as_json)
     return code if isinstance(code, int) else 0

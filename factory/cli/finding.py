@@ -60,17 +60,21 @@ def read_run(ledger: "Ledger", run: "RunId") -> "tuple[Line, tuple[Record, ...]]
     return replay((record.event, record.at) for record in records), records
 
 
-def job_of(
-    ledger: "Ledger", name: str, run: str | None = None
-) -> "tuple[Line, tuple[Record, ...], JobId]":
-    """Give the job of that id with its run: the one that is named, else the newest with it."""
+def line_of(ledger: "Ledger", run: "RunId") -> "Line":
+    """Give a run's line."""
+    line, _ = read_run(ledger, run)
+    return line
+
+
+def job_of(ledger: "Ledger", name: str, run: str | None = None) -> "tuple[Line, JobId]":
+    """Give the job of that id with its line: of the run that is named, else the newest with it."""
     runs = ledger.runs() if run is None else (run_of(ledger, run),)
     known: list[str] = []
     for each in reversed(runs):
-        line, records = read_run(ledger, each)
+        line = line_of(ledger, each)
         for job in line.jobs:
             if job == name:
-                return line, records, job
+                return line, job
         known += line.jobs
     where = "any run of this repository" if run is None else f"run {run}"
     raise Complaint(
@@ -96,10 +100,10 @@ def is_alive(where: "Repository", ledger: "Ledger", last: "Record") -> bool:
 
     if isinstance(last.event, Closed) or next(ledger.records(after=last.seq), None) is not None:
         return False
-    return is_owned(where)
+    return alive(where)
 
 
-def is_owned(where: "Repository") -> bool:
+def alive(where: "Repository") -> bool:
     """Say whether a process works on a run of this repository."""
     from worktrees.lock import owner_lock
 
@@ -120,7 +124,7 @@ def following(where: "Repository", ledger: "Ledger", run: "RunId") -> Iterator[N
         last: Record | None = None
         for last in ledger.records(run, after=seq):
             seq = last.seq
-        over = not is_owned(where) if last is None else not is_alive(where, ledger, last)
+        over = not alive(where) if last is None else not is_alive(where, ledger, last)
         yield
         if not over:
             pause.wait(GLANCE)

@@ -97,10 +97,10 @@ def why_command(job: JobName, run: OfRun = None, json: Json = False) -> None:
 
     where = repository()
     with ledger_of(where) as ledger:
-        line, records, name = job_of(ledger, job, run)
+        line, name = job_of(ledger, job, run)
         document = why_document(
             line,
-            records,
+            ledger.records(line.run),
             name,
             now=time.time(),
             in_target=in_target(where, line, name),

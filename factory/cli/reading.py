@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from factory.cli.app import Json, command, emit, say
-from factory.cli.finding import following, job_of, ledger_of, read_run, repository, run_of
+from factory.cli.finding import following, job_of, ledger_of, line_of, repository, run_of
 from factory.cli.looking import JobName, OfRun, RunName
 from factory.complaint import Complaint
 from factory.wording import Curtain, block
@@ -50,7 +50,7 @@ def logs_command(
         )
     where = repository()
     with ledger_of(where) as ledger:
-        line, records, name = job_of(ledger, job, run)
+        line, name = job_of(ledger, job, run)
         number = attempt or line.jobs[name].attempt
         log = _papers(where, line, name) / str(number) / "output.log"
         if number > line.jobs[name].attempt or (attempt and not log.exists()):
@@ -63,7 +63,7 @@ def logs_command(
             for text in reader.rest():
                 print(text, flush=True)
             return
-        reds = red_trials(records, name)
+        reds = red_trials(ledger.records(line.run), name)
     lines = [*(reader := _Tail(log)).more(), *reader.rest()]
     if json:
         emit(
@@ -112,10 +112,10 @@ def diff_command(
     with ledger_of(where) as ledger:
         job: JobId | None = None
         if what is None or what in ledger.runs():
-            line, _ = read_run(ledger, run_of(ledger, what or run))
+            line = line_of(ledger, run_of(ledger, what or run))
             ends = _run_ends(where.git, line)
         else:
-            line, _, job = job_of(ledger, what, run)
+            line, job = job_of(ledger, what, run)
             ends = _job_ends(where.git, line, job)
     patch = where.git(
         *("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options"), *ends

@@ -171,7 +171,7 @@ def resume_command(
     from factory.ledger import Ledger, Letter
 
     first = here({})
-    if not first.ledger.exists():
+    if run is None and not _has_run(first):
         say("nothing was placed: there is nothing to resume")
         if json:
             emit({"schema": "factory.run/1", "run": None, "jobs": []})
@@ -185,6 +185,9 @@ def resume_command(
         with Ledger(first.ledger) as ledger:
             ledger.post(found, Letter(kind="resume"), shift.Clock()())
         say(f"{found} is at work; told it to go on if it was paused")
+        if json:
+            letter = {"run": found, "job": None, "kind": "resume", "active": True}
+            emit({"schema": "factory.letter/1", **letter})
         return 0
     site = here(options)
     if site.settings.rules.hash != opening.rules.hash:
@@ -194,9 +197,18 @@ def resume_command(
         )
     sites.check_trust(site, given=trust or "trust" in options)
     box = sites.sandbox_of(site, without="no_sandbox" in options)
-    with show.progress(site.environment, quiet=json) as watch:
+    with ledger_of(first.repository) as reader:
+        history = [(record.event, record.at) for record in reader.records(found)]
+    with show.progress(site.environment, quiet=json, history=history) as watch:
         line = shift.resume(site, found, box, watch=watch, say=say)
     return _report(site, line, json=json)
+
+
+def _has_run(site: "Site") -> bool:
+    if not site.ledger.exists():
+        return False
+    with ledger_of(site.repository) as reader:
+        return bool(reader.runs())
 
 
 @command(
@@ -281,7 +293,7 @@ def _plan(site: "Site", jobs: "Sequence[Job]") -> "Plan":
         site.settings.rules,
         jobs,
         tracked=tracked(site.repository.git, delivery.base),
-        refused=sites.refusals_of(jobs),
+        refused=sites.refusals_of(site.settings.rules, jobs),
         said=site.settings.warnings,
     )
 
@@ -296,11 +308,24 @@ def _report(site: "Site", line: "Line", *, json: bool) -> int:
 
     with Ledger(site.ledger, read_only=True) as ledger:
         records = tuple(ledger.records(line.run))
+    code = documents.exit_code(line)
     if json:
         emit(documents.run_document(line, records))
     else:
         show.report(documents.report_document(line, records))
-    return documents.exit_code(line)
+        if line.closing is not None:
+            say(f"closed before its end: {line.closing.why}")
+        if code in _NEXT:
+            say(_NEXT[code])
+    return code
+
+
+_NEXT: Final = {
+    3: "nothing is lost: `factory resume` goes on, with new minutes",
+    4: "`factory inbox` shows what waits for you, `factory resume` goes on after your answer",
+    7: "nothing is lost: put the machine right, then `factory resume`",
+    130: "nothing is lost: `factory resume` goes on",
+}
 
 
 def _ending(place: Path, line: "Line", *, kept: bool) -> str:

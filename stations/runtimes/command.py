@@ -6,7 +6,7 @@ from dataclasses import replace
 from stations.box import BRIEF_INSIDE, OUT_INSIDE
 from stations.contract import Argv, Assignment, Spend
 from stations.ran import Ran
-from stations.runtimes.task import Attempt, Report, Status, Task, read_report
+from stations.runtimes.task import Attempt, Report, Status, Task, equipped, read_report
 
 BRIEF_SCHEMA = "factory.brief/1"
 TRY_AGAIN = 75
@@ -18,25 +18,17 @@ class Command:
 
     def work(self, task: Task) -> Attempt:
         """Run it to its end; exit 0 is done, 75 try again later, anything else failed."""
-        words = program(task)
-        tool = task.find(words[0])
         assignment = task.assignment
-        box = replace(
-            task.box,
-            argv=(tool.path, *words[1:]),
-            mounts=(*task.box.mounts, *tool.mounts),
-            path=tool.path_entries,
-            env={
-                **task.box.env,
-                "FACTORY_JOB": assignment.job,
-                "FACTORY_STATION": assignment.station,
-                "FACTORY_ATTEMPT": str(assignment.attempt),
-                "FACTORY_BRIEF": BRIEF_INSIDE,
-                "FACTORY_REPORT": f"{OUT_INSIDE}/{task.desk.report.name}",
-            },
-        )
+        box = equipped(task, program(task))
+        told = {
+            "FACTORY_JOB": assignment.job,
+            "FACTORY_STATION": assignment.station,
+            "FACTORY_ATTEMPT": str(assignment.attempt),
+            "FACTORY_BRIEF": BRIEF_INSIDE,
+            "FACTORY_REPORT": f"{OUT_INSIDE}/{task.desk.report.name}",
+        }
         ran = task.sandbox.run(
-            box,
+            replace(box, env={**box.env, **told}),
             stdin=brief_text(assignment).encode("utf-8", "replace"),
             deadline=assignment.seconds,
             idle=assignment.idle,

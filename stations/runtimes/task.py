@@ -5,12 +5,12 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from stations.box import Box, Sandbox
-from stations.contract import Assignment, Spend, StationSpec
+from stations.contract import Argv, Assignment, Spend, StationSpec
 from stations.ran import printable
 from stations.tools import Tool
 
@@ -79,6 +79,19 @@ class Runtime(Protocol):
     def work(self, task: Task) -> Attempt:
         """Do the task in its sandbox; when this is back, nothing of it runs any more."""
         ...
+
+
+def equipped(task: Task, words: Argv) -> Box:
+    """Give the task's box with a program to start and all that it and the commands need to run."""
+    tools = [
+        task.find(name) for name in (words[0], *(command[0] for command in task.spec.commands))
+    ]
+    return replace(
+        task.box,
+        argv=(tools[0].path, *words[1:]),
+        mounts=(*task.box.mounts, *(mount for tool in tools for mount in tool.mounts)),
+        path=tuple(dict.fromkeys(entry for tool in tools for entry in tool.path_entries)),
+    )
 
 
 def read_report(path: Path) -> Report | None:

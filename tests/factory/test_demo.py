@@ -43,7 +43,7 @@ def command(words: Sequence[str], shop: Path, *, brief: Path | None = None, stdi
 
 def suite(shop: Path) -> Ran:
     """Run the sample's whole test suite."""
-    return command(("PYTHON", "-m", "pytest", "-q", "-p", "no:randomly"), shop)
+    return command(("PYTHON", "-m", "pytest", "-q"), shop)
 
 
 def changed(shop: Path) -> set[str]:

@@ -110,7 +110,7 @@ def walk(value: object, above: Path) -> list[Path]:
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES, max_size=3))
-def test_every_value_of_any_document_has_a_place_where_it_is_as_toml(
+def test_every_value_of_any_document_has_a_place_where_it_is_written(
     document: dict[str, object],
 ) -> None:
     """Reading the text from a value's place on gives that value."""

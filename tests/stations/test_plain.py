@@ -1,5 +1,6 @@
 """Without a sandbox: what still holds when a person typed --no-sandbox."""
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ from stations.contract import Branch, Check, Compose, Done, Failed, Green, Trial
 from stations.plain import Plain
 from stations.seat import take_turn
 from stations.testing import compose, try_tree
+from stations.tools import Surroundings
+from tests.conftest import make_repository
 from tests.run import run
-from tests.stations.benches import RUN, assignment, base_of, bench_at, station
+from tests.stations.benches import PATH, RUN, assignment, base_of, bench_at, station
 from worktrees.change import paths
 from worktrees.names import JobId
 
@@ -97,3 +100,30 @@ def test_the_scope_is_judged_without_a_sandbox_too(tmp_path: Path) -> None:
 
     assert not isinstance(outcome, Done | Failed)
     assert (tmp_path / "repo/README.md").read_text() == "A small repository.\n"
+
+
+def test_an_editable_install_means_the_tree_under_test_without_a_sandbox(tmp_path: Path) -> None:
+    """The environment names the user's checkout; what is imported is the candidate all the same."""
+    checkout = tmp_path / "repo"
+    make_repository(
+        checkout, {"src/demo/__init__.py": "VALUE = 'fresh'\n", ".gitignore": ".venv\n"}
+    )
+    run([Path(sys.base_prefix) / "bin/python3", "-m", "venv", "--without-pip", checkout / ".venv"])
+    (site,) = (checkout / ".venv/lib").glob("python*/site-packages")
+    (site / "demo.pth").write_text(f"{checkout}/src\n")
+    (checkout / "src/demo/__init__.py").write_text("VALUE = 'stale'\n")
+    around = Surroundings(share=(".venv",), path=PATH)
+
+    with bench_at(checkout, files=None, surroundings=around, sandbox=Plain()) as bench:
+        words = ("python", "-c", "import demo; assert demo.VALUE == 'fresh', demo.__file__")
+        trial = Trial(
+            run=RUN,
+            trial=1,
+            base=base_of(bench),
+            tree=bench.git.tree_of(base_of(bench)),
+            checks=(Check(owner="t", run=words, timeout=20),),
+            key="k",
+        )
+        got = try_tree(bench, trial, stop=threading.Event())
+
+    assert isinstance(got, Green), got

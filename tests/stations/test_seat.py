@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from stations.tools import Surroundings
 from tests.run import ROOT, run
 from tests.stations.benches import PATH, RUN, assignment, base_of, bench_at, station
 from worktrees.change import paths
+from worktrees.failpoint import FailpointError, arm
 from worktrees.names import JobId, Oid, job_ref, salvage_ref
 from worktrees.policy import Rules
 
@@ -200,6 +202,20 @@ def test_a_program_that_is_not_there_is_named(bench: Bench) -> None:
     assert "no-such-program: not found" in outcome.fault
 
 
+def test_the_commands_of_a_station_are_there_for_its_agent(tmp_path: Path) -> None:
+    """A command that an agent may run is visible and on its PATH, wherever it is installed."""
+    tool = tmp_path / "opt/tool/bin/checker"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\necho checked\n")
+    tool.chmod(0o755)
+    around = Surroundings(path=f"{tool.parent}:{PATH}")
+    with bench_at(tmp_path / "repo", surroundings=around) as bench:
+        spec = station("sh", "-c", "checker > src/said", agent=True)
+        outcome = turn(bench, "", spec=replace(spec, commands=(("checker", "-q"),)))
+
+    assert changed(bench, outcome) == [b"src/said"]
+
+
 def test_a_stopped_attempt_ends_quickly_and_keeps_its_work(bench: Bench) -> None:
     """The event ends a deaf agent within two seconds and its files are in salvage."""
     stop = threading.Event()
@@ -321,6 +337,21 @@ def test_files_that_cannot_be_exported_are_kept_and_the_pool_goes_on(bench: Benc
     assert isinstance(outcome, Failed)
     kept = Path(outcome.fault.rpartition(" ")[2])
     assert (kept / "src/api/work.py").read_text() == "x\n"
+    for serial in (1, 2, 3):
+        assert isinstance(turn(bench, "true", serial=serial, attempt=serial + 1), Unchanged)
+
+
+def test_finished_work_survives_an_error_of_ours(bench: Bench) -> None:
+    """When the machine fails between agent and intake, the files are kept and the pool goes on."""
+    arm("seat.export.after:raise")
+    try:
+        with pytest.raises(FailpointError):
+            turn(bench, "echo x > src/work.py")
+    finally:
+        arm(None)
+
+    (kept,) = papers_of(bench, JOB, 1).glob("tree-*")
+    assert (kept / "src/work.py").read_text() == "x\n"
     for serial in (1, 2, 3):
         assert isinstance(turn(bench, "true", serial=serial, attempt=serial + 1), Unchanged)
 

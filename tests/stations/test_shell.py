@@ -203,3 +203,15 @@ def test_text_of_hostile_bytes_is_safe_to_print() -> None:
     assert "\u202e" not in text
     assert text.startswith("a")
     assert "b\nc" in text
+
+
+def test_a_program_is_ended_when_whoever_takes_its_output_fails() -> None:
+    """An error of ours leaves no process behind."""
+
+    def full(data: bytes) -> None:
+        raise OSError(28, "No space left on device", data)
+
+    with pytest.raises(OSError, match="No space"):
+        run(sh("echo x; exec sleep 4243.5"), env=ENV, deadline=60, on_output=full)
+
+    assert alive("sleep 4243.5") == []

@@ -378,9 +378,10 @@ def test_a_python_suite_runs_on_this_tree_with_the_users_virtual_environment(
                 bench.repository, base_of(bench), {"src/demo/__init__.py": 'VALUE = "fresh"\n'}
             )
         )
-        got = verdict(bench, tree, check("python", "-m", "pytest", "-q", "tests"))
-        old = verdict(bench, tree_of_main(bench), check("python", "-m", "pytest", "-q", "tests"))
+        words = ("env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "python", "-m", "pytest", "-q")
+        got = verdict(bench, tree, check(*words, "tests"))
+        old = verdict(bench, tree_of_main(bench), check(*words, "-k", "imports", "tests"))
 
     assert isinstance(got, Green), got
     assert isinstance(old, Red)
-    assert "1 failed, 8 passed" in old.tail
+    assert "1 failed" in old.tail

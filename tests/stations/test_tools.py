@@ -136,14 +136,30 @@ def test_a_rustup_stand_in_gives_the_toolchains_program(checkout: Path, tmp_path
 def test_a_program_directly_in_a_home_shows_only_itself(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """~/.local/bin/x does not make ~/.local visible."""
+    """~/.local/bin/x and a python that is a link there do not make ~/.local visible."""
     home = tmp_path / "home"
     monkeypatch.setattr("stations.tools._homes", lambda: frozenset({home}))
     found = program(home / ".local/bin/x")
+    (home / ".local/lib/python3.11/site-packages").mkdir(parents=True)
+    (home / ".local/bin/python3").symlink_to("/usr/bin/env")
 
     tool = resolve("x", checkout, Surroundings(path=f"{home}/.local/bin:{SYSTEM}"))
 
-    assert shown(tool) == {str(found)}
+    assert shown(tool) == {str(found), str(home / ".local/bin/python3")}
+
+
+def test_a_distribution_directly_in_a_home_is_shown_whole(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conda-like prefix holds its interpreter and its libraries, so all of it is needed."""
+    home = tmp_path / "home"
+    monkeypatch.setattr("stations.tools._homes", lambda: frozenset({home}))
+    program(home / "conda/bin/python3.11")
+    (home / "conda/bin/python3").symlink_to("python3.11")
+
+    tool = resolve("python3", checkout, Surroundings(path=f"{home}/conda/bin:{SYSTEM}"))
+
+    assert shown(tool) == {str(home / "conda")}
 
 
 def test_a_tool_installed_through_a_link_brings_its_own_environment(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Commit
-from tests.run import run
+from tests.run import RunError, run
 from tests.worktrees.line import REF, Desk, sit
 from worktrees.git import Repository
 from worktrees.intake import Refused, Same, Taken
@@ -19,12 +19,12 @@ EVIL = 'printf "#!/bin/sh\\ntouch $PWD/owned; id > $HOME/owned\\n" > evil; chmod
 
 ATTACKS: dict[str, tuple[str, set[Rule]]] = {
     "A01 the pointer is redirected": ("echo 'gitdir: mine' > .git || true", set()),
-    "A02 an own repository": ("rm -f .git; mv .git x; git init . || true", set()),
+    "A02 an own repository": ("rm -f .git || mv .git x || git init . || true", set()),
     "A03 hooks": (f"{EVIL} cp evil /.factory/git/hooks || mkdir /.factory/git/hooks", set()),
     "A04 fsmonitor": (f"{EVIL} git config core.fsmonitor ./evil", set()),
     "A05 worktree config": (
-        f"{EVIL} git config extensions.worktreeConfig true;"
-        "git config --worktree core.fsmonitor ./evil", set()),
+        (f"{EVIL} git config extensions.worktreeConfig true;"
+        "git config --worktree core.fsmonitor ./evil"), set()),
     "A06 hooks path": (f"{EVIL} git config core.hooksPath .", set()),
     "A07 a clean filter": (
         f"{EVIL} git config filter.f.clean ./evil; echo '* filter=f' > .gitattributes",
@@ -39,19 +39,18 @@ ATTACKS: dict[str, tuple[str, set[Rule]]] = {
     "A11 signing": (
         f"{EVIL} git config gpg.program ./evil; git config commit.gpgsign true", set()),
     "A13 a nested bare repository": (
-        "mkdir -p fix/objects fix/refs; echo 'ref: refs/heads/x' > fix/HEAD;"
-        "touch fix/objects/k fix/refs/k; printf '[core]\\nfsmonitor=./evil\\n' > fix/config",
+        ("mkdir -p fix/objects fix/refs; echo 'ref: refs/heads/x' > fix/HEAD;"
+        "touch fix/objects/k fix/refs/k; printf '[core]\\nfsmonitor=./evil\\n' > fix/config"),
         {Rule.NESTED}),
     "A13b a worktree-like directory": (
         "mkdir fix; echo x > fix/HEAD; echo ../evil > fix/commondir", {Rule.NESTED}),
     "A14 a nested repository": (
-        "mkdir sub; cd sub; git init -q .; git -c core.worktree= add -f . 2>/dev/null || true;"
-        "GIT_DIR=.git git commit -q --allow-empty -m m", {Rule.MODE}),
+        ("mkdir sub; cd sub; git init -q .; git -c core.worktree= add -f . 2>/dev/null || true;"
+        "GIT_DIR=.git git commit -q --allow-empty -m m"), {Rule.MODE}),
     "A15 a link in place of a file": (
         "rm README.md; ln -s /etc/passwd README.md", {Rule.MODE}),
     "A15b a link in place of a directory": ("rm -r src; ln -s /etc src", {Rule.MODE}),
-    "A16 names that become .git": ("mkdir .g\u200cit; echo x > .g\u200cit/config", {Rule.PATH}),
-    "A16b a short name": ("mkdir 'GIT~1'; echo x > 'GIT~1/config'", {Rule.PATH}),
+    "A16 names that become .git": ("mkdir .g\u200cit; echo x > .g\u200cit/config", {Rule.ENVELOPE}),
     "A17 the target is moved": (
         "echo x > e; git add e; git commit -qm m; git update-ref refs/heads/main HEAD", set()),
     "A18 other branches": ("git branch -D main; git tag main; git pack-refs --all", set()),
@@ -73,8 +72,8 @@ ATTACKS: dict[str, tuple[str, set[Rule]]] = {
         "echo e > e; git add e; git commit -qm m; git replace HEAD~1 HEAD", set()),
     "A29 a lock is left": ("touch /.factory/git/index.lock /.factory/git/HEAD.lock", set()),
     "A33 long and broken names": (
-        "d=$(printf 'd%.0s' $(seq 200)); mkdir -p $d/$d; echo x > $d/$d/x;"
-        "echo x > \"$(printf 'a\\nb')\"", {Rule.PATH}),
+        ("d=$(printf 'd%.0s' $(seq 200)); mkdir -p $d/$d; echo x > $d/$d/x;"
+        "echo x > \"$(printf 'a\\nb')\""), {Rule.PATH}),
     "outside the scope": ("echo x > docs/guide.md || true", set()),
     "an index full of lies": (
         "git update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,s",
@@ -92,6 +91,7 @@ ATTACKS: dict[str, tuple[str, set[Rule]]] = {
 def desk(repository: Repository, base: Oid, commit: Commit, tmp_path: Path) -> Desk:
     """Give a workspace on the small repository with a directory outside the scope."""
     start = commit(base, {"docs/guide.md": "read me\n"})
+    repository.git("update-ref", "refs/factory/base/r1", start)
     return sit(repository, start, tmp_path / "room")
 
 
@@ -124,3 +124,11 @@ def test_an_attack_reaches_nothing_but_a_judged_change(desk: Desk, attack: str) 
     assert not list(desk.room.parent.rglob("owned"))
     assert run(["git", "fsck", "--full", "--strict"], cwd=desk.checkout).out == b""
     assert run(["git", "status", "--porcelain"], cwd=desk.checkout).out == b""
+
+
+def test_names_that_git_itself_refuses_end_the_export(desk: Desk) -> None:
+    """A name that git never adds gives no commit, and its own words name it."""
+    desk.write("GIT~1/config", "x\n")
+
+    with pytest.raises(RunError, match="GIT~1/config"):
+        desk.export()

@@ -399,3 +399,22 @@ def test_a_dead_repository_is_an_error_and_no_refusal(desk: Desk) -> None:
             desk.repository, exported.pack, exported.commit, base=desk.base,
             judged_from=desk.base, scope=widest(), rules=Rules(), ref=REF, old=None,
         )  # fmt: skip
+
+
+def test_refused_work_is_kept_once(desk: Desk) -> None:
+    """Keeping the same refused work again changes nothing."""
+    desk.write("README.md", "mine\n")
+    exported = desk.export()
+
+    assert desk.take(exported, scope=SRC, keep=True) == desk.take(exported, scope=SRC, keep=True)
+
+    refs = desk.repository.git("for-each-ref", "--format=%(refname)", "refs/factory/").text
+    assert refs == KEEP
+
+
+def test_a_doubt_is_a_refusal(desk: Desk) -> None:
+    """Rules that cannot be understood let nothing pass."""
+    desk.write("src/x.py", "x\n")
+
+    assert rules_of(desk.take(rules=Rules(protect=("./x",)))) == {Rule.ENVELOPE}
+    assert desk.repository.git.resolve(REF) is None

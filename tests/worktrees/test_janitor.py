@@ -1,5 +1,6 @@
 """The janitor: whatever a killed process left is repaired, and nothing unlanded is lost."""
 
+import os
 import re
 import signal
 import sys
@@ -137,6 +138,16 @@ def test_nothing_is_touched_while_a_process_lives(repository, base, commit):
         end(child)
 
     assert repair(repository, base, alive=(child.pid,)).felled == ("r-0",)
+
+
+def test_a_process_that_only_waits_to_be_reaped_is_dead(repository, base):
+    """A zombie cannot write and stops nothing."""
+    child = start([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert repair(repository, base, alive=(child.pid,)).felled == ()
+    finally:
+        end(child)
 
 
 @pytest.mark.parametrize("emptied", ["commondir", "gitdir", "HEAD", "all"])

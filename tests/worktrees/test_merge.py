@@ -111,6 +111,19 @@ def test_made_files_are_the_tips_and_never_clash(repository, base, commit):
     assert not list(repository.factory.glob("index.*"))
 
 
+def test_a_made_file_that_the_target_renamed_is_the_tips(repository, base, commit):
+    """A clash that shows under the target's new name keeps the target's file there."""
+    start = commit(base, {"old.lock": LONG})
+    tip = commit(start, {"old.lock": None, "new.lock": LONG + "tip\n"})
+    branch = commit(start, {"old.lock": LONG + "branch\n"})
+    assert merge(repository.git, tip, branch).conflicts == ("new.lock",)
+
+    made = chain(repository.git, tip, [("a", branch)], made=is_lock)
+
+    assert made.merged == ("a",)
+    assert made.tree == repository.git.tree_of(tip)
+
+
 def test_a_clash_beside_a_made_file_is_still_a_clash(repository, base, commit):
     """Only when nothing else conflicts may a made file be ignored."""
     tip = commit(base, {"x.lock": "tip\n"})

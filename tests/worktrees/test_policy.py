@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worktrees.names import Oid
@@ -60,6 +60,11 @@ def added(text: str, *, path: bytes = b"src/x.py", number: int = 2) -> Judgement
     """Judge one added line."""
     line = AddedLine(path=path, number=number, text=text)
     return judged(entry(path), evidence=Evidence(added=(line,)))
+
+
+def numbered(path: bytes, texts: list[str]) -> tuple[AddedLine, ...]:
+    """Give these lines as added ones, from the first."""
+    return tuple(AddedLine(path=path, number=n, text=text) for n, text in enumerate(texts, 1))
 
 
 def manifest(path: str, before: str | None, after: str | None) -> set[Rule]:
@@ -340,6 +345,33 @@ def test_mixed_scripts_are_a_remark() -> None:
     assert "Latin and Cyrillic" in judgement.warnings[0].text
 
 
+def test_remarks_do_not_hide_what_is_grave() -> None:
+    """However many slight or grave lines come first, the file is refused and the list is short."""
+    slight = [f"p\u0430ss{n} = 1" for n in range(300)]
+    grave = [f"x{n} = '\u202e'" for n in range(300)]
+
+    first = judged(evidence=Evidence(added=numbered(b"x.py", [*slight, *grave])))
+
+    assert len(first.warnings) == 100
+    assert 100 <= len(first.refusals) <= 101
+
+
+@pytest.mark.parametrize(
+    ("path", "texts", "accepted"),
+    [
+        (b"bin/run", ["#!/bin/sh", "echo \0\u202e"], False),
+        (b"bin/run", ["echo", "echo \0\u202e"], False),
+        (b"bin/blob", ["\x7fELF\0\0", "\u202e"], True),
+        (b"Makefile", ["\0", "\u202e"], False),
+        (b"a.tar.gz", ["\x1f\udc8b\b", "\u202e"], True),
+        (b"a.dat", ["plain \u202e"], False),
+    ],
+)
+def test_a_program_is_no_data(path: bytes, texts: list[str], *, accepted: bool) -> None:
+    """A byte of zero does not turn a program into data that may hold anything."""
+    assert judged(evidence=Evidence(added=numbered(path, texts))).accepted is accepted
+
+
 def test_data_files_may_hold_any_byte() -> None:
     """A picture is no text; a source file with the same bytes still is one."""
     lines = ("\x89PNG\r\x1a", "\x00\x00\u202e\udcff")
@@ -460,6 +492,15 @@ def test_pyproject_is_judged_by_what_changed(old: str, new: str, expected: set[R
         ("go.mod", "module x\nrequire (\n a v1\n)\n", "module x\nrequire (\n a v2\n)\n", set()),
         ("go.mod", "module x\n", "module x\nrequire evil v1\n", {Rule.DEPENDENCY}),
         ("go.mod", "module x\n", "module x\nreplace a => ./b\n", {Rule.PROTECTED}),
+        ("Cargo.toml", "[dependencies]\na='1'", "[dependencies]\na={git='x'}", {Rule.DEPENDENCY}),
+        ("Cargo.toml", "[dependencies]\na='1'", "[dependencies]\na={version='2'}", set()),
+        ("pyproject.toml", "", "[tool.poetry.group.d.dependencies]\ne='1'", {Rule.DEPENDENCY}),
+        ("pyproject.toml", "", "[[tool.poetry.dependencies.e]]\nversion='1'", {Rule.DEPENDENCY}),
+        ("pyproject.toml", "", "[tool.poetry]\nname='x'\ndependencies={e='/x'}",
+         {Rule.DEPENDENCY}),
+        ("pyproject.toml", "", "project = 3", {Rule.PROTECTED}),
+        ("requirements.txt", "", "./local\n", {Rule.DEPENDENCY}),
+        ("package.json", "[", '{"name":"x"}', set()),
         ("Pipfile", "", "[packages]\nevil = '*'\n", {Rule.DEPENDENCY}),
         ("composer.json", "{}", '{"require":{"evil/x":"1"}}', {Rule.DEPENDENCY}),
         ("Gemfile", "a", "b", {Rule.PROTECTED}),
@@ -501,6 +542,7 @@ def test_everything_wrong_is_named_at_once() -> None:
     assert not judgement.only_scope
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500), st.text(max_size=500))
 def test_a_finding_is_safe_to_print(path: bytes, why: str) -> None:
     """Whatever a path or reason holds, its text is one line of printable characters."""
@@ -510,6 +552,7 @@ def test_a_finding_is_safe_to_print(path: bytes, why: str) -> None:
     assert len(finding.text) < 1000
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.text(max_size=80), st.binary(max_size=80))
 def test_no_input_breaks_the_judge(path: bytes, text: str, content: bytes) -> None:
     """Any bytes in any place give a judgement and never an error."""

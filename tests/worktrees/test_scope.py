@@ -26,6 +26,8 @@ def patterns(draw: st.DrawFn, *, most: int = 3, signs: bool = False) -> str:
     return text
 
 
+UNHURRIED = settings(deadline=None)
+UNHURRIED_FEW = settings(deadline=None, max_examples=40)
 SCOPES = st.lists(patterns(signs=True), max_size=4).map(lambda some: Scope(write=tuple(some)))
 
 
@@ -94,6 +96,9 @@ def test_a_glob_that_nobody_can_mean_is_an_error(bad: str) -> None:
         (("**", "!api/**", "api/x"), ("api/**",), True),
         (("**",), (), False),
         (("src/api/users.py",), ("src/api/users.py",), True),
+        (("a/**/b/**/c",), ("**/b/**/b/**",), True),
+        (("/a/?/c",), ("/a/bb/**", "/b/**"), False),
+        (("*a*b*",), ("*b*a*c",), True),
     ],
 )
 def test_overlap_needs_no_files(
@@ -104,6 +109,7 @@ def test_overlap_needs_no_files(
     assert scope(*two).overlaps(scope(*one)) is expected
 
 
+@UNHURRIED
 @given(SCOPES, SCOPES, PATHS)
 def test_a_path_in_both_scopes_means_overlap(one: Scope, two: Scope, path: str) -> None:
     """Overlap is never denied while a path is in both scopes."""
@@ -111,7 +117,7 @@ def test_a_path_in_both_scopes_means_overlap(one: Scope, two: Scope, path: str) 
         assert one.overlaps(two)
 
 
-@settings(max_examples=60)
+@UNHURRIED_FEW
 @given(patterns(most=2), patterns(most=2))
 def test_overlap_of_positive_globs_is_exact(one: str, two: str) -> None:
     """Two positive globs overlap only when a path that matches both exists."""
@@ -120,6 +126,7 @@ def test_overlap_of_positive_globs_is_exact(one: str, two: str) -> None:
     assert scope(one).overlaps(scope(two)) is shared
 
 
+@UNHURRIED
 @given(patterns(), PATHS)
 def test_the_algebra_agrees_with_the_matcher(pattern: str, path: str) -> None:
     """A glob and a literal path meet, and the glob covers it, exactly when pathspec matches."""
@@ -129,6 +136,7 @@ def test_the_algebra_agrees_with_the_matcher(pattern: str, path: str) -> None:
     assert covers(glob(pattern).segments, row) is allows((pattern,), path)
 
 
+@UNHURRIED
 @given(SCOPES, SCOPES, PATHS)
 def test_inside_is_never_claimed_wrongly(inner: Scope, outer: Scope, path: str) -> None:
     """A scope inside another allows nothing that the other does not."""
@@ -147,6 +155,8 @@ def test_inside_is_never_claimed_wrongly(inner: Scope, outer: Scope, path: str) 
         (("src/**", "!src/gen/**"), ("src/**", "!src/gen/**"), True),
         (("src/api/**",), ("src/**", "!src/gen/**"), True),
         (("docs/x",), ("src/**",), False),
+        (("a/**/b/**/c",), ("**/b",), True),
+        (("a/*",), ("/a/*/b",), False),
         ((), ("src/**",), True),
     ],
 )
@@ -157,6 +167,7 @@ def test_a_jobs_scope_lies_in_its_stations(
     assert scope(*inner).inside(scope(*outer)) is expected
 
 
+@UNHURRIED
 @given(SCOPES, st.sets(PATHS, max_size=12))
 def test_mounts_open_the_scope_and_nothing_else(some: Scope, paths: set[str]) -> None:
     """Every tracked path is writable after mounting exactly when the scope allows it."""
@@ -181,6 +192,13 @@ def test_largest_directories_are_mounted_whole() -> None:
     assert mounts.rw == ("src/api", "src/new")
     assert mounts.missing == ("src/new",)
     assert not mounts.covered
+
+
+def test_what_a_writable_directory_holds_is_not_made() -> None:
+    """A new directory below one that is writable anyway is the agent's to make."""
+    mounts = scope("src/**", "src/new/deep/").mounts(["src/a.py"])
+
+    assert mounts == Mounts(rw=("src",))
 
 
 def test_a_single_file_opens_its_parent_and_covers_the_siblings() -> None:

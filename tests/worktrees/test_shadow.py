@@ -11,6 +11,7 @@ from tests.worktrees.boxes import box, carry_out
 from tests.worktrees.line import Desk, sit
 from worktrees import shadow
 from worktrees.git import Identity, Repository, open_repository
+from worktrees.gitdir import alternates
 from worktrees.intake import Same, Taken
 from worktrees.names import Oid
 from worktrees.scope import Mounts, Scope
@@ -345,3 +346,27 @@ def test_borrowed_objects_and_new_object_formats_work(tmp_path: Path) -> None:
 def test_shared_paths_are_not_part_of_the_work(desk: Desk) -> None:
     """A path that is mounted into the tree is not added by an agent's own git."""
     assert desk.work("mkdir .venv; echo x > .venv/x; git status --porcelain") == ""
+
+
+def test_a_directory_that_is_not_there_yet_can_be_filled(desk: Desk) -> None:
+    """A scope of a new directory is writable, and an empty one is no change."""
+    new = Scope(write=("src/brand/new/**",))
+
+    desk.work("true", scope=new)
+    assert desk.take() == Same()
+
+    desk.work("echo x > src/brand/new/x; (echo y > src/brand/y) 2>/dev/null || true", scope=new)
+    assert changed(desk) == {"src/brand/new/x": "A"}
+
+
+def test_the_whole_chain_of_borrowed_objects_is_found(tmp_path: Path) -> None:
+    """Absolute and relative lines, comments, loops and dead places of the list are understood."""
+    for name, listed in {
+        "one": f"# a comment\n{tmp_path}/two\n\n/nowhere\n",
+        "two": "../three\n../one\n",
+        "three": "",
+    }.items():
+        (tmp_path / name / "info").mkdir(parents=True)
+        (tmp_path / name / "info/alternates").write_text(listed)
+
+    assert alternates(tmp_path / "one") == tuple(tmp_path / n for n in ("one", "two", "three"))

@@ -1,0 +1,32 @@
+"""Fixtures of the system tests: a user with a copy of one small repository."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_repository
+from tests.run import run
+from tests.system.user import FILES, User
+
+
+@pytest.fixture(scope="session")
+def small_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the repository of the system tests once; every test gets a copy."""
+    return make_repository(tmp_path_factory.mktemp("small") / "repo", FILES)
+
+
+def settle(small: Path, place: Path) -> User:
+    """Give a user with a copy of the small repository."""
+    checkout, home = place / "repo", place / "home"
+    shutil.copytree(small, checkout, symlinks=True)
+    home.mkdir()
+    # The copies have other inodes and times than the index says.
+    run(["git", "update-index", "-q", "--refresh"], cwd=checkout)
+    return User(checkout=checkout, home=home)
+
+
+@pytest.fixture
+def user(tmp_path: Path, small_repository: Path) -> User:
+    """Give a user at a fresh checkout."""
+    return settle(small_repository, tmp_path)
