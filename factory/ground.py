@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.configured import Commit
+from factory.config.configured import Commit
 from factory.events import Land, Reason
 from factory.floor import Blocked, LandingPlan
 from worktrees import checkout, merge

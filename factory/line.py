@@ -94,6 +94,7 @@ BREAKS: Final = 3
 """Times in a row that one breaker may open before the line closes."""
 YES: Final = frozenset({"yes", "y", "ok", "approve", "approved", "land", "accept"})
 NO: Final = frozenset({"no", "n", "drop", "reject", "rejected", "discard"})
+MINUTE: Final = 60
 INTERRUPTED: Final = "interrupted"
 """The fault of an attempt whose process was killed."""
 
@@ -866,8 +867,8 @@ class _Turn:
         if seconds is None or self.line.closing is not None:
             return
         if self.now - self.line.opened_at >= seconds:
-            minutes = seconds / 60
-            self.close(Closing(reason=Reason.BUDGET, why=f"the run's {minutes:g} minutes are up"))
+            time = f"{seconds:g} seconds" if seconds < MINUTE else f"{seconds / MINUTE:g} minutes"
+            self.close(Closing(reason=Reason.BUDGET, why=f"the run's {time} are up"))
 
 
 def _answers(line: Line, need: JobId) -> Iterator[str]:

@@ -172,6 +172,8 @@ class Meter:
         for trial in frozenset(line.trials) - old:
             jobs = tuple(branch.job for branch in line.trials[trial].branches)
             self._begin(gate, str(trial), jobs)
+        self._rooms[gate].lent = len(self._rooms[test].at)
+        self._rooms[test].lent = len(self._rooms[gate].at)
 
     def _moved(self, job: JobId, old: Place | None, new: Place, station: StationName) -> None:
         you = self._names[2]

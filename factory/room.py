@@ -24,12 +24,14 @@ class Room:
     square: float = 0.0
     finished_busy: float = 0.0
     queue: int = 0
+    lent: int = 0
+    """Seats that another station uses now: gate and tests share the slots."""
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass for everybody who sits, waits or idles here."""
         busy = len(self.at)
         seats = max(self.seats, busy)
-        held_up = min(seats - busy, self.queue)
+        held_up = min(max(0, seats - busy - self.lent), self.queue)
         self.busy += busy * seconds
         self.waiting += held_up * seconds
         self.idle += (seats - busy - held_up) * seconds

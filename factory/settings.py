@@ -14,11 +14,12 @@ from typing import Final
 
 import platformdirs
 
-from factory import layers, mistakes, onboard, references, sources, specs
-from factory.configured import Commit, Env, Limits, Settings, assemble, show
-from factory.layers import Source
-from factory.mistakes import ConfigError, ConfigErrors, Fault
-from factory.tables import ConfigFile, JobsFile, JobTable, StationTable
+from factory import onboard
+from factory.config import layers, mistakes, references, sources, specs
+from factory.config.configured import Commit, Env, Limits, Settings, assemble, show
+from factory.config.layers import Source
+from factory.config.mistakes import ConfigError, ConfigErrors, Fault
+from factory.config.tables import ConfigFile, JobsFile, JobTable, StationTable
 from stations.contract import Job, Kind
 
 __all__ = [

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from types import FrameType
 from typing import Final, Self
 
@@ -54,7 +55,7 @@ from worktrees import janitor
 from worktrees.failpoint import failpoint
 from worktrees.janitor import Leftovers
 from worktrees.merge import advance
-from worktrees.names import Oid, RunId, StationName, base_ref, default_target
+from worktrees.names import JobId, Oid, RunId, StationName, base_ref, default_target
 from worktrees.policy import Rules as ChangeRules
 from worktrees.pool import Pool
 from worktrees.workspace import Plain, Reaper
@@ -125,7 +126,10 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
         )
         clock = Clock()
         events: list[Event] = [event, Placed(jobs=order.jobs)]
-        events += [Refused(job=job, why=why) for job, why in sites.refusals_of(site.settings.rules, order.jobs).items()]
+        events += [
+            Refused(job=job, why=why)
+            for job, why in sites.refusals_of(site.settings.rules, order.jobs).items()
+        ]
         shift = _Shift(
             site, ledger, reaper, order.sandbox, opened(event, clock()), clock, watch, say
         )
@@ -462,13 +466,19 @@ def _events(letter: Letter, line: Line) -> Sequence[Event]:
         case "tell":
             return [Steered(job=job, text=letter.text) for job in jobs]
         case "kill":
-            return [Killed(job=job) for job in jobs]
+            return [Killed(job=job) for job in _dependants_first(line, jobs)]
         case "retry":
             return [Retried(job=job) for job in jobs]
         case "pause":
             return [Paused(on=True)]
         case "resume":
             return [Paused(on=False)]
+
+
+def _dependants_first(line: Line, jobs: Sequence[JobId]) -> Sequence[JobId]:
+    """Order jobs so that none is given up for what it needs before its own turn comes."""
+    after = {job: (*line.jobs[job].job.needs, *line.jobs[job].children) for job in line.jobs}
+    return [job for job in (*TopologicalSorter(after).static_order(),)[::-1] if job in jobs]
 
 
 @contextmanager

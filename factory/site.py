@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from factory import duplicates, trust
 from factory.complaint import Complaint
-from factory.configured import Settings
+from factory.config.configured import Settings
 from factory.events import Rules
 from factory.settings import Environment
 from stations.box import NoSandbox, Sandbox

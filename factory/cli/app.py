@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
-from typer.core import TyperGroup
 
 from factory.complaint import Complaint
 from factory.wording import block, clean, masked
 
 DISTRIBUTION: Final = "coding-agent-factory"
 INTERRUPTED: Final = 130
-ORDER: Final = (
+ORDER: Final[tuple[str | None, ...]] = (
     *("demo", "init", "doctor", "plan", "run", "status", "watch", "logs", "why", "diff", "events"),
     *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "clean", "trust"),
     *("config", "completion"),
 )
+"""The commands in the order in which a person meets them; others come last."""
 EPILOG: Final = (
     "Exit codes: 0 all landed or nothing to do, 1 a job failed, 2 usage or configuration, 3 budget"
     " reached, 4 waits for a person, 5 a gate refused, 6 another run holds the repository, 7 the"
@@ -42,18 +42,8 @@ Json = Annotated[
 """The option that every command has."""
 
 
-class _Commands(TyperGroup):
-    """The commands in the order in which a person meets them."""
-
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Give the names as the help lists them; those without a place come last."""
-        names = super().list_commands(ctx)
-        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
-
-
 app: Final = typer.Typer(
     name="factory",
-    cls=_Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -139,6 +129,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str], *, as_json: bool) -> int:
+    app.registered_commands.sort(
+        key=lambda known: ORDER.index(known.name) if known.name in ORDER else len(ORDER)
+    )
     try:
         code = app(args=list(argv), prog_name="factory", standalone_mode=False)
         sys.stdout.flush()
@@ -187,8 +180,8 @@ def _usage(error: typer.TyperException) -> Complaint:
 
 def _expected(error: Exception) -> Complaint | None:
     """Give the complaint for an error that the layers below declare; None for a bug."""
+    from factory.config.mistakes import ConfigErrors
     from factory.ledger import LedgerError
-    from factory.mistakes import ConfigErrors
     from worktrees.git import GitError, NotARepository
     from worktrees.lock import LockTimeout
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.config.tables import ConfigFile
 from factory.settings import ConfigError, ConfigErrors
-from factory.tables import ConfigFile
 from tests.factory.loading import LINE, Load, as_toml, every_table
 
 EIGHT_MISTAKES = """\

@@ -96,6 +96,16 @@ def test_a_free_seat_with_held_up_work_waits_and_does_not_idle() -> None:
     assert (api.busy, api.waiting, api.idle, api.queued) == (10, 10, 0, 10)
 
 
+def test_work_behind_a_running_test_does_not_wait_at_a_free_slot() -> None:
+    """Gate and tests share the slots: while the only one tests, the gate has none that is free."""
+    tale = Tale(job("a"), job("b")).done("a", after=1).done("b", after=0).compose(after=0)
+    tale.tell(Woke(), after=10)
+
+    gate = measured(tale.book).stations["gate"]
+
+    assert (gate.waiting, gate.queued) == (0, 10)
+
+
 def test_a_running_attempt_counts_up_to_now() -> None:
     """An attempt that hangs raises its station's busy seconds and its demand before it ends."""
     tale = Tale(job("a"), job("b"), job("c"), seats=1).done("a", after=10).done("b", after=10)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory import quantities
+from factory.config import quantities
 
 
 @pytest.mark.parametrize(

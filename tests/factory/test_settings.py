@@ -9,9 +9,9 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from factory import settings
+from factory.config.sources import leaves
+from factory.config.tables import ConfigFile
 from factory.settings import ConfigErrors
-from factory.sources import leaves
-from factory.tables import ConfigFile
 from stations.contract import Agent, Budget, Kind
 from tests.factory.loading import LINE, Load, every_table
 from worktrees.scope import Scope

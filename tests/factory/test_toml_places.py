@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.toml_places import Path, Place, places
+from factory.config.toml_places import Path, Place, places
 from tests.factory.loading import as_toml
 
 TEXT = '''\

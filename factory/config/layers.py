@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from factory.mistakes import ConfigError, Fault, at, faults, masked, where
-from factory.toml_places import Path, Place, Places
+from factory.config.mistakes import ConfigError, Fault, at, faults, masked, where
+from factory.config.toml_places import Path, Place, Places
 
 _LISTS: Final = frozenset({"station", "job"})
 

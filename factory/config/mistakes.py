@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from factory.toml_places import Path
+from factory.config.toml_places import Path
 
 _SECRET: Final = re.compile(r"(?i)key|token|secret|passw|credential|auth")
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s\"'@]*@")

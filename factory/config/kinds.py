@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from factory import specs
-from factory.tables import StationTable
-from factory.toml_places import Path
+from factory.config import specs
+from factory.config.tables import StationTable
+from factory.config.toml_places import Path
 from stations.contract import Kind
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
-from factory.accepts import (
+from factory.config.accepts import (
     BranchName,
     Command,
     Count,

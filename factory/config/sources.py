@@ -9,10 +9,10 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from factory import quantities
-from factory.layers import Given, Source, put
-from factory.mistakes import ConfigError, Fault, masked, nearest
-from factory.toml_places import Path, places
+from factory.config import quantities
+from factory.config.layers import Given, Source, put
+from factory.config.mistakes import ConfigError, Fault, masked, nearest
+from factory.config.toml_places import Path, places
 
 COMMAND_LINE: Final = "command line"
 ENVIRONMENT: Final = "environment"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from factory.tables import JobTable, StationTable
+from factory.config.tables import JobTable, StationTable
 from stations.contract import Agent, Budget, Job, Kind, StationSpec
 from worktrees.names import JobId, StationName
 from worktrees.scope import Scope, widest

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
-from factory import specs
+from factory.config import specs
+from factory.config.layers import Merged
+from factory.config.sources import leaves
+from factory.config.tables import ConfigFile, StationTable, Table
+from factory.config.toml_places import Path
 from factory.events import Rules
-from factory.layers import Merged
-from factory.sources import leaves
-from factory.tables import ConfigFile, StationTable, Table
-from factory.toml_places import Path
 from stations.contract import Argv, Budget, Job, Kind, StationSpec
 from worktrees.names import StationName
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StringConstraints
 
-from factory import quantities
+from factory.config import quantities
 from worktrees.globs import glob
 from worktrees.names import ID_PATTERN
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from factory import kinds, specs
-from factory.mistakes import Fault, nearest
-from factory.tables import JobTable, StationTable
-from factory.toml_places import Path
+from factory.config import kinds, specs
+from factory.config.mistakes import Fault, nearest
+from factory.config.tables import JobTable, StationTable
+from factory.config.toml_places import Path
 from stations.contract import Kind, StationSpec
 from worktrees.scope import Scope
 

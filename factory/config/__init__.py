@@ -1,0 +1,1 @@
+"""The configuration behind `factory.settings`: files and flags, read, checked and merged."""
