@@ -63,6 +63,7 @@ class Board:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+        self._screen.show(Cell(""))  # what comes next stands clear of the board
 
     def watch(self, line: Line, event: Event, now: float) -> None:
         """Take in one event with the line that it made."""
@@ -131,7 +132,7 @@ def laid_out(line: Line, now: float, *, sentence: str, width: int, height: int) 
     """
     works = sorted(line.jobs.values(), key=lambda work: ORDER.index(work.place.kind))
     stations = _stations(line, width)
-    room = max(_LEAST, height - len(stations.rows) - 8)
+    room = max(_LEAST, height - len(stations.rows) - 9)
     shown, folded = _fitting(works, room)
     names = min(_ID, max((len(work.job.id) for work in shown), default=3))
     places = min(_STATION, max((len(work.station) for work in shown), default=7))
@@ -147,7 +148,7 @@ def laid_out(line: Line, now: float, *, sentence: str, width: int, height: int) 
     head = headline(line.run, branch(line.target), counts(line))
     state = _state(line)
     return [
-        Cell(cut(sentence, width), "strong"),
+        Cell(cut(sentence, 2 * width), "strong"),
         Cell(head),
         *([Cell(cut(state, width), "warn")] if state else []),
         Cell(""),
@@ -162,8 +163,10 @@ def _fitting(works: Sequence[Work], room: int) -> tuple[Sequence[Work], list[str
     """Give the jobs that get a row each, and one text for each kind of the others."""
     if len(works) <= room:
         return works, []
-    kinds = len({work.place.kind for work in works})
-    shown = works[: max(1, room - kinds)]
+    rows = room
+    while rows > 1 and rows + len({work.place.kind for work in works[rows:]}) > room:
+        rows -= 1
+    shown = works[:rows]
     left: dict[str, list[JobId]] = {}
     for work in works[len(shown) :]:
         left.setdefault(work.place.kind, []).append(work.job.id)

@@ -100,7 +100,7 @@ class Meter:
         if before is None or before.jobs is not line.jobs:
             for job, work in line.jobs.items():
                 old = None if before is None else before.jobs.get(job)
-                if old is not work and (old is None or old.place is not work.place):
+                if old is not work and (old is None or old.place != work.place):
                     self._moved(job, None if old is None else old.place, work.place, work.station)
             self._count_queues(line)
 

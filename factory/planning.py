@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from itertools import combinations
 from typing import Final
 
 from factory.events import Rules
+from factory.wording import count
 from stations.contract import Job, Kind
 from worktrees.names import JobId, StationName
 
@@ -55,33 +57,39 @@ def plan(
         if one.scope.overlaps(two.scope)
     }
     waves: dict[JobId, int] = {}
-    plans = []
-    for job in jobs:
+    plans: dict[JobId, JobPlan] = {}
+    for job in _needs_first(jobs):
         before = [other.id for other in live if other.id in waves]
         mates = tuple(other for other in before if frozenset((job.id, other)) in clashes)
         waits = tuple(dict.fromkeys((*job.needs, *mates)))
         if job.id not in refused:
             waves[job.id] = 1 + max((waves.get(other, 0) for other in waits), default=0)
-        plans.append(
-            JobPlan(
-                job=job,
-                files=sum(job.scope.allows(path) for path in tracked),
-                wave=waves.get(job.id, 0),
-                waits_for=waits,
-                overlaps=tuple(
-                    other.id for other in live if frozenset((job.id, other.id)) in clashes
-                ),
-                tokens=len(f"{job.title}{job.brief}".encode()) // BYTES_PER_TOKEN,
-                refused=refused.get(job.id, ""),
-            )
+        plans[job.id] = JobPlan(
+            job=job,
+            files=sum(job.scope.allows(path) for path in tracked),
+            wave=waves.get(job.id, 0),
+            waits_for=waits,
+            overlaps=tuple(other.id for other in live if frozenset((job.id, other.id)) in clashes),
+            tokens=len(f"{job.title}{job.brief}".encode()) // BYTES_PER_TOKEN,
+            refused=refused.get(job.id, ""),
         )
-    warnings = (*said, *_warnings(rules, plans, len(tracked)))
+    ordered = tuple(plans[job.id] for job in jobs)
+    warnings = (*said, *_warnings(rules, ordered, len(tracked)))
     return Plan(
-        jobs=tuple(plans),
+        jobs=ordered,
         waves=max(waves.values(), default=0),
         warnings=warnings,
         constraint=_constraint(rules, live, waves),
     )
+
+
+def _needs_first(jobs: Sequence[Job]) -> list[Job]:
+    """Give the jobs as the line can take them: each after those it needs, else in their order."""
+    known = {job.id: job for job in jobs}
+    order: TopologicalSorter[JobId] = TopologicalSorter(dict.fromkeys(known, ()))
+    for job in jobs:
+        order.add(job.id, *(need for need in job.needs if need in known))
+    return [known[name] for name in order.static_order()]
 
 
 def _warnings(rules: Rules, plans: Sequence[JobPlan], tracked: int) -> list[str]:
@@ -122,8 +130,9 @@ def _constraint(rules: Rules, jobs: Sequence[Job], waves: Mapping[JobId, int]) -
         for name, count in per_station.items()
     }
     name = max(widths, key=lambda station: widths[station])
-    if deepest > widths[name]:
+    if deepest > max(1, widths[name]):
         return f"order: {deepest} jobs must run one after the other (needs and overlapping scopes)"
-    count, seats = per_station[name], rules.station(name).seats or rules.seats
+    many, seats = per_station[name], rules.station(name).seats or rules.seats
     tests = f"tests run {rules.slots} at a time"
-    return f"{name}: {count} jobs for {min(seats, rules.seats)} seats; {tests}"
+    seats = min(seats, rules.seats)
+    return f"{name}: {count(many, 'job')} for {count(seats, 'seat')}; {tests}"

@@ -52,7 +52,7 @@ def told(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
     yield from _event(before, line, event)
     for job, work in line.jobs.items():
         old = None if before is None else before.jobs.get(job)
-        if old is None or old.place is not work.place:
+        if old is None or old.place != work.place:
             yield from moved(old, work)
 
 

@@ -135,6 +135,13 @@ def spend_row(spend: Spend) -> SpendRow:
     }
 
 
+def spent(spend: SpendRow) -> str:
+    """Say what was spent, unknown dollars included."""
+    tokens = spend["tokens_in"] + spend["tokens_out"]
+    money = "unknown cost" if spend["usd"] is None else f"{float(spend['usd']):.2f} USD"
+    return f"{span(spend['seconds'])} of station time, {tokens:,} tokens, {money}"
+
+
 def commit_of(work: Work) -> str | None:
     """Give the commit that holds a job's work; None when there is none any more."""
     match work.place:

@@ -434,6 +434,8 @@ class _Shift:
             git, ref = self._site.repository.git, base_ref(floor.line.run)
             git("update-ref", "-d", "--", ref, ok=(0, 1))
         floor.tick([closed(exit_code(floor.line))])
+        if floor.line.closing is not None:
+            self._say(f"stopped: {floor.line.closing.why}; `factory resume` goes on from here")
         return floor.line
 
     def _watched(self, line: Line, event: Event, now: float) -> None:

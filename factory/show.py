@@ -9,24 +9,24 @@ from typing import Final, Protocol, TextIO
 from factory.board import Board, Lines
 from factory.events import Event
 from factory.line import Line
-from factory.rows import ORDER, headline
+from factory.rows import ORDER, headline, spent
 from factory.schemas import (
     InboxDocument,
     PlanDocument,
     ReportDocument,
     RunsDocument,
-    SpendRow,
     StationRow,
     StatusDocument,
     StatusJob,
     WhyDocument,
 )
-from factory.screen import PLACES, Cell, Column, Part, Screen, Table, Terminal
+from factory.screen import PLACES, Cell, Column, Part, Screen, Style, Table, Terminal
 from factory.settings import Environment, environment
 from factory.wording import count, cut, listed, span
 
 _ID: Final = 26
-_STATION: Final = 14
+_MANY: Final = 40
+_DONE: Final = frozenset({"landed", "proposed", "withdrawn"})
 
 Watch = Callable[[Line, Event, float], None]
 
@@ -68,13 +68,12 @@ def progress(
         yield lambda _line, _event, _now: None
         return
     screen = screen_on(sys.stderr, around)
-    view = (
-        Board(screen, now=time.time, history=history)
-        if screen.animated
-        else Lines(screen, history=history)
-    )
-    with view:
-        yield view.watch
+    if screen.animated:
+        with Board(screen, now=time.time, history=history) as board:
+            yield board.watch
+    else:
+        with Lines(screen, history=history) as lines:
+            yield lines.watch
 
 
 def status(document: StatusDocument, screen: Screen | None = None) -> None:
@@ -93,7 +92,13 @@ def status_parts(document: StatusDocument) -> list[Part]:
     elif document["paused"]:
         parts.append(Cell("paused: factory resume lets it go on", "warn"))
     jobs = sorted(document["jobs"], key=lambda job: ORDER.index(job["place"]))
-    parts += [Cell(""), job_table(jobs), Cell(""), station_table(document["stations"])]
+    # On one screen what still moves or failed matters more than what is done.
+    rows = jobs if len(jobs) <= _MANY else [job for job in jobs if job["place"] not in _DONE]
+    parts += [Cell(""), job_table(rows)]
+    if len(rows) < len(jobs):
+        ended = count(len(jobs) - len(rows), "job")
+        parts.append(Cell(f"and {ended} that landed or was withdrawn: factory report", "dim"))
+    parts += [Cell(""), station_table(document["stations"])]
     if document["counts"]["needs-you"]:
         parts += [Cell(""), Cell("factory inbox shows what waits for you", "warn")]
     if not document["alive"] and not all(job["state"] != "waiting" for job in document["jobs"]):
@@ -105,7 +110,7 @@ def status_parts(document: StatusDocument) -> list[Part]:
 def job_table(jobs: Sequence[StatusJob]) -> Table:
     """Give jobs with where they are and the first lines of their failures."""
     return Table(
-        (Column("JOB", most=_ID), Column("STATION", most=_STATION), Column("WHERE", wide=True)),
+        (Column("JOB", most=_ID), Column("STATION", most=_ID), Column("WHERE", wide=True)),
         tuple(
             (
                 Cell(job["id"]),
@@ -147,9 +152,9 @@ def runs(document: RunsDocument, screen: Screen | None = None) -> None:
     if not document["runs"]:
         _out(screen).show(Cell("no run yet"))
     for row in document["runs"]:
-        alive = ", at work now" if row["alive"] else ""
-        text = headline(row["run"], row["target"], row["counts"])
-        _out(screen).show(Cell(f"{text} ({span(row['seconds'])}{alive})"))
+        after = span(row["seconds"]) + (", at work now" if row["alive"] else "")
+        said = headline(row["run"], row["target"], row["counts"])
+        _out(screen).show(Cell(f"{said} ({after})"))
 
 
 def why(document: WhyDocument, screen: Screen | None = None) -> None:
@@ -229,13 +234,6 @@ def report(document: ReportDocument, screen: Screen | None = None) -> None:
     )
 
 
-def spent(spend: SpendRow) -> str:
-    """Say what was spent, unknown dollars included."""
-    tokens = spend["tokens_in"] + spend["tokens_out"]
-    money = "unknown cost" if spend["usd"] is None else f"{float(spend['usd']):.2f} USD"
-    return f"{span(spend['seconds'])} of station time, {tokens:,} tokens, {money}"
-
-
 def plan(document: PlanDocument, screen: Screen | None = None) -> None:
     """Show what a run would do."""
     jobs = document["jobs"]
@@ -248,7 +246,7 @@ def plan(document: PlanDocument, screen: Screen | None = None) -> None:
                 *(
                     Column("ROUND", right=True),
                     Column("JOB", most=_ID),
-                    Column("STATION", most=_STATION),
+                    Column("STATION", most=_ID),
                 ),
                 *(Column("FILES", right=True), Column("WHAT", wide=True)),
             ),
@@ -260,8 +258,8 @@ def plan(document: PlanDocument, screen: Screen | None = None) -> None:
                     Cell(str(row["files"])),
                     (
                         Cell(row["title"]),
-                        *_notes("after", row["waits_for"]),
-                        *((Cell(f"  refused: {row['refused']}", "bad"),) if row["refused"] else ()),
+                        *_note("after", listed(row["waits_for"]), "dim"),
+                        *_note("refused:", row["refused"] or "", "bad"),
                     ),
                 )
                 for row in jobs
@@ -289,8 +287,8 @@ def findings(found: Sequence[Finding], screen: Screen | None = None) -> None:
     )
 
 
-def _notes(word: str, names: Sequence[str]) -> tuple[Cell, ...]:
-    return (Cell(f"  {word} {listed(names)}", "dim"),) if names else ()
+def _note(word: str, said: str, style: Style) -> tuple[Cell, ...]:
+    return (Cell(f"  {word} {said}", style),) if said else ()
 
 
 def _failing(lines: Sequence[str], said: str) -> tuple[Cell, ...]:

@@ -149,7 +149,7 @@ def _moments(made: Step, job: JobId) -> Iterator[_Said]:
     yield from _event(made, job)
     old = None if made.before is None else made.before.jobs.get(job)
     new = made.line.jobs.get(job)
-    if new is None or old is None or old.place is new.place:
+    if new is None or old is None or old.place == new.place:
         return
     if isinstance(new.place, Landed):
         return

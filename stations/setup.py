@@ -17,6 +17,7 @@ from stations.tools import Surroundings
 from stations.trees import command_box, materialise
 from worktrees.failpoint import failpoint
 from worktrees.names import Oid
+from worktrees.scope import allows
 
 SECONDS: Final = 1800.0
 
@@ -47,8 +48,9 @@ def setup(
 
 
 def _key(bench: Bench, argv: Argv, keys: Sequence[str], base: Oid) -> str:
-    listed = bench.git("ls-tree", "-r", "-z", base, "--", *keys).parts if keys else ()
-    contents = sorted(os.fsdecode(entry) for entry in listed)
+    listed = bench.git("ls-tree", "-r", "-z", base).parts if keys else ()
+    entries = map(os.fsdecode, listed)
+    contents = sorted(entry for entry in entries if allows(keys, entry.partition("\t")[2]))
     parts = [list(argv), contents, bench.find(argv[0]).stamp, str(bench.checkout)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

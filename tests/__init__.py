@@ -1,0 +1,1 @@
+"""The tests mirror the packages; `system` runs the real program."""

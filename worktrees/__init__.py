@@ -1,1 +1,1 @@
-"""Git work trees and what they hold: scopes, changes, merges. Knows git and nothing of stations or the line."""
+"""Git work trees and what they hold: scopes, changes, merges. Knows git and nothing above."""

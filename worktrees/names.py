@@ -18,40 +18,40 @@ TRAILER_TREE: Final = "Factory-Tested-Tree"
 
 
 def job_branch(run: RunId, job: JobId) -> str:
-    """The branch (without ``refs/heads/``) that holds a job's work."""
+    """Give the branch (without ``refs/heads/``) that holds a job's work."""
     return f"factory/{run}/job/{job}"
 
 
 def job_ref(run: RunId, job: JobId) -> str:
-    """The full ref that holds a job's work."""
+    """Give the full ref that holds a job's work."""
     return f"refs/heads/{job_branch(run, job)}"
 
 
 def job_refs(run: RunId) -> str:
-    """The ref prefix under which all work of a run lies."""
+    """Give the ref prefix under which all work of a run lies."""
     return f"refs/heads/factory/{run}/job/"
 
 
 def default_target(run: RunId) -> str:
-    """The branch (without ``refs/heads/``) that a run lands on when none is named."""
+    """Give the branch (without ``refs/heads/``) that a run lands on when none is named."""
     return f"factory/{run}/target"
 
 
 def base_ref(run: RunId) -> str:
-    """The ref that keeps a run's base commit from being collected."""
+    """Give the ref that keeps a run's base commit from being collected."""
     return f"refs/factory/base/{run}"
 
 
 def made_refs(run: RunId) -> str:
-    """The ref prefix under which what a station made on a merged tree is held for a moment."""
+    """Give the ref prefix under which what a station made on a merged tree is held for a moment."""
     return f"refs/factory/made/{run}/"
 
 
 def salvage_ref(run: RunId, job: JobId) -> str:
-    """The ref that keeps work which did not land."""
+    """Give the ref that keeps work which did not land."""
     return f"refs/factory/salvage/{run}/{job}"
 
 
 def workspace_name(run: RunId, serial: int) -> str:
-    """The name of a workspace and of its admin directory; a serial is never used twice in a run."""
+    """Give the name of a workspace and of its admin directory; a serial is never used twice in a run."""
     return f"{run}-{serial}"

@@ -275,12 +275,21 @@ def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Jo
         else:
             taken = {job.id for job in found} | {job.id for job in site.settings.jobs}
             found.append(settings.job_from_text(word, site.settings, taken_ids=taken))
-    if only is None:
-        return found
+    if only is not None:
+        found = _at(site, found, only)
+    here = {job.id for job in found}
+    for job in found:
+        for need in job.needs:
+            if need not in here:
+                raise Complaint(f"{job.id} needs {need}, which is not among the jobs of this run")
+    return found
+
+
+def _at(site: "Site", jobs: "Sequence[Job]", only: str) -> "list[Job]":
     if only not in {spec.name for spec in site.settings.rules.stations}:
         names = ", ".join(spec.name for spec in site.settings.rules.stations)
         raise Complaint(f"there is no station {only}", hint=f"there are: {names}")
-    return [job for job in found if job.route == only]
+    return [job for job in jobs if job.route == only]
 
 
 def _plan(site: "Site", jobs: "Sequence[Job]") -> "Plan":

@@ -81,6 +81,7 @@ class Commit:
 
 
 def tree_of(content: frozenset[str]) -> Oid:
+    """Give the id of the tree that holds exactly this content."""
     return Oid("tree:" + ",".join(sorted(content)))
 
 

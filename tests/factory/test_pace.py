@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from factory.events import Closed, NeedsYou, Resumed, Steered, Woke
+from factory.events import Closed, NeedsYou, Resumed, SeatsChanged, Steered, Woke
 from factory.meter import gaps, measured
 from factory.pace import (
     LANDED,
@@ -16,9 +16,9 @@ from factory.pace import (
     sentence,
     visits_per_change,
 )
-from stations.contract import Escalated, Failed
+from stations.contract import Agent, Escalated, Failed, Kind
 from tests.factory.line_sim import simulate
-from tests.factory.planted import Tale, job, oid
+from tests.factory.planted import Tale, job, oid, station
 from worktrees.names import JobId
 
 
@@ -72,11 +72,11 @@ def test_busy_waiting_and_idle_sum_to_seats_times_seconds() -> None:
     """Over many simulated runs no seat-second is lost or counted twice at any station."""
     for seed in range(15):
         pace = measured(simulate(seed).book)
-        for station in pace.stations.values():
-            total = station.busy + station.waiting + station.idle
-            assert total == pytest.approx(station.seats * pace.seconds), (seed, station)
-            assert sum(station.each_seat) == pytest.approx(station.busy)
-            assert station.visits == station.finished + station.running or station.kind == "you"
+        for each in pace.stations.values():
+            total = each.busy + each.waiting + each.idle
+            assert total == pytest.approx(each.seats * pace.seconds), (seed, each)
+            assert sum(each.each_seat) == pytest.approx(each.busy)
+            assert each.visits == each.finished + each.running or each.kind == "you"
 
 
 def test_seats_are_numbered_by_first_free() -> None:
@@ -266,3 +266,35 @@ def test_the_same_ledger_gives_the_same_odds() -> None:
 
     assert one == two
     assert sum(one.odds.values()) == pytest.approx(1.0)
+
+
+def test_stations_with_our_own_names_keep_apart() -> None:
+    """A station that a user calls `gate` is not mixed up with the gate itself."""
+    mine = station("gate", Kind.CODE, agent=Agent(runtime="command", run=("x",)))
+    rules = (mine, station("unit", Kind.TEST), station("lint", Kind.TEST))
+    tale = Tale(job("a", route="gate"), stations=rules).done("a", after=7).compose(after=2)
+    tale.tell(Woke(), after=3)
+
+    stations = measured(tale.book).stations
+
+    assert {name: each.busy for name, each in stations.items()} == {
+        "gate": 7,
+        "the gate": 2,
+        "tests": 3,
+        "you": 0,
+    }
+
+
+def test_seats_that_change_count_from_then_on() -> None:
+    """After a station got more seats, its idle seconds are those of the new number."""
+    tale = Tale(job("a"), seats=1).tell(SeatsChanged(seats=3), after=10).tell(Woke(), after=10)
+
+    api = measured(tale.book).stations["api"]
+
+    assert (api.seats, api.busy, api.idle) == (3, 20, 20)
+
+
+def test_a_run_begins_with_its_opening() -> None:
+    """Events that do not begin with `opened` are no run, and are refused by name."""
+    with pytest.raises(ValueError, match="not with `woke`"):
+        measured([(Woke(), 0.0)])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import make_repository
 from tests.run import run
-from tests.system.user import FILES, User
+from tests.system.user import CODE, FILES, TESTS, User, job, station
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +30,20 @@ def settle(small: Path, place: Path) -> User:
 def user(tmp_path: Path, small_repository: Path) -> User:
     """Give a user at a fresh checkout."""
     return settle(small_repository, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def week(tmp_path_factory: pytest.TempPathFactory, small_repository: Path) -> User:
+    """Give a user after one run with every kind of end; for looking only."""
+    found = settle(small_repository, tmp_path_factory.mktemp("week"))
+    found.configure(
+        CODE,
+        TESTS,
+        station("dumb", run=["true"], scope=["d/**"]),
+        job("lands", "echo $FACTORY_JOB works; echo new > a/new.txt", scope=["a/**"]),
+        job("breaks", "echo token=abcdefgh12345678; echo BUG > b/new.txt", scope=["b/**"]),
+        job("asks", "echo > c/conftest.py", scope=["c/**"]),
+        job("idle", station="dumb"),
+    )
+    found.run(code=1)
+    return found

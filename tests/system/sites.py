@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from tests.conftest import make_repository
@@ -17,6 +17,8 @@ from tests.run import ROOT, Ran, end, run, start
 AGENT = 'echo "made $FACTORY_JOB $FACTORY_ATTEMPT $(cat /proc/sys/kernel/random/uuid)"'
 WRITES = f"{AGENT} > jobs/$FACTORY_JOB/x.txt\n"
 """An agent that writes one line that nobody ever wrote before."""
+WAITS = 'while ! test -e "$2/go"; do sleep 0.05; done\n'
+"""A script that waits until the test opens the gate."""
 CHECKS = "for file in jobs/*/x.txt; do test -s $file || exit 1; done\n"
 SECRET = "canary-5f1c-secret"  # noqa: S105  it opens nothing
 TARGET = "refs/heads/line"
@@ -34,6 +36,9 @@ class Plan:
     line: str = ""
     station: str = ""
     tables: str = ""
+    env: str = ""
+    code: str = ""
+    tests: str = ""
     job: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,6 +55,15 @@ class Toy:
     def common(self) -> Path:
         """The git directory."""
         return self.path / ".git"
+
+    @property
+    def gate(self) -> Path:
+        """A directory that agents and tests can look into."""
+        return self.path.parent / "gate"
+
+    def open_gate(self) -> None:
+        """Let go on who waits."""
+        (self.gate / "go").touch()
 
     @property
     def target(self) -> str:
@@ -77,6 +91,13 @@ class Toy:
         """Go on with the newest run."""
         return self.factory("resume", "--trust", "--json", failpoint=failpoint)
 
+    def go_on(self, *, failpoint: str = "") -> Ran:
+        """Resume, or run anew when nothing was placed."""
+        ran = self.resume(failpoint=failpoint)
+        if ran.code == 0 and report(ran)["run"] is None:
+            return self.run(failpoint=failpoint)
+        return ran
+
     def start(self, *argv: str, prefix: Sequence[str] = (), failpoint: str = "") -> "Started":
         """Start the command line in the background."""
         words = argv or ("run", "--yes", "--trust", "--json")
@@ -85,11 +106,7 @@ class Toy:
 
     def finish(self) -> dict[str, Any]:
         """Resume until it is over, or run anew when nothing was placed; give the document."""
-        ran = self.resume()
-        document = report(ran)
-        if document.get("run") is None and ran.code == 0:
-            document = report(self.run())
-        return document
+        return report(self.go_on())
 
     def alive(self) -> tuple[str, ...]:
         """Give the command lines of the toy's processes that live, zombies aside."""
@@ -110,7 +127,7 @@ class Started:
         self.child = child
         self._toy = toy
 
-    def __enter__(self) -> "Started":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,6 +146,8 @@ class Started:
 def make_toy(path: Path, plan: Plan | None = None) -> Toy:
     """Make a toy repository with one commit on main, checked out."""
     plan = plan or Plan()
+    gate = path.resolve().parent / "gate"
+    gate.mkdir()
     marker = f"marker-{uuid4().hex}"
     jobs = "".join(
         f'[[job]]\nid = "{job}"\ntitle = "Edit {job}"\nbrief = "Write jobs/{job}/x.txt"\n'
@@ -144,12 +163,17 @@ seats = {plan.seats}
 [[station]]
 name = "code"
 scope = ["jobs/**"]
-agent = {{ runtime = "command", run = ["sh", "agent.sh", "{marker}"] }}
+agent = {{ runtime = "command", run = ["sh", "agent.sh", "{marker}", "{gate}"] }}
+{plan.code}
 {plan.station}
 [[station]]
 name = "tests"
 kind = "test"
-run = ["sh", "check.sh", "{marker}"]
+run = ["sh", "check.sh", "{marker}", "{gate}"]
+{plan.tests}
+[env]
+tools = ["{gate}"]
+{plan.env}
 {plan.tables}
 {jobs}"""
     files = {f"jobs/{job}/x.txt": "start\n" for job in plan.jobs}

@@ -34,8 +34,11 @@ RED: Final = "if grep -q BUG jobs/*/x.txt; then exit 1; fi\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A run that reaches some points. With ``first`` it is killed there, and the point is hit by
-    the resume; ``plant`` leaves something between the two."""
+    """A run that reaches some points, and how its jobs end.
+
+    With ``first`` it is killed there and the point is hit by the resume; ``plant`` leaves something
+    between the two.
+    """
 
     plan: Plan = field(default_factory=Plan)
     ends: dict[str, str] = field(default_factory=lambda: LANDED)
@@ -98,7 +101,7 @@ SCENARIOS: Final = {
     "checked-out target": Scenario(plan=Plan(target="main")),
     "setup": Scenario(
         plan=Plan(
-            tables='[env]\nsetup = ["sh", "setup.sh"]\nkey = ["setup.sh"]\n',
+            env='setup = ["sh", "setup.sh"]\nkey = ["setup.sh"]\n',
             files={"setup.sh": "mkdir deps; echo 1 > deps/one\n"},
         )
     ),
@@ -124,6 +127,28 @@ REACHES: Final = {
     "janitor.sweep": "killed with a half object",
 }
 """Which scenario reaches a point (by the name of its effect); all others are in the plain one."""
+
+
+STAGES: Final = (
+    "shift.refs",
+    "pool.grow",
+    "workspace",
+    "trees",
+    "shadow",
+    "ledger",
+    "floor.start",
+    "seat",
+    "pool.give_back",
+    "bench",
+    "testing",
+    "floor.compose",
+    "floor.test",
+    "merge",
+    "floor.swap",
+    "floor.tidy",
+    "janitor",
+)
+"""The order in which a run passes its points."""
 
 
 def scenario_of(point: str) -> Scenario:
@@ -157,12 +182,42 @@ def ends_well(toy: Toy, before: Before, scenario: Scenario) -> None:
     assert not lost_bytes(toy, seen), "I4: what an agent wrote is gone"
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_every_point_is_made_good(point, tmp_path):
-    """Killed before or after any effect, a run is resumed to the same end and nothing is left."""
+def stage(point: str) -> int:
+    """Say how far a run is when it first passes a point."""
+    return next(rank for rank, word in enumerate((*STAGES, point)) if point.startswith(word))
+
+
+def in_pairs(points: list[str]) -> list[tuple[str, ...]]:
+    """Give each point a mate of a later stage: the resume of the first is killed at the second."""
+    ordered = sorted(points, key=stage)
+    half = (len(ordered) + 1) // 2
+    pairs = zip(ordered[:half], (*ordered[half:], None), strict=False)
+    return [(first, second) if second else (first,) for first, second in pairs]
+
+
+PLAIN: Final = [point for point in POINTS if point.rpartition(".")[0] not in REACHES]
+
+
+@pytest.mark.parametrize("points", in_pairs(PLAIN), ids="+".join)
+def test_kills_at_every_point_are_made_good(points, tmp_path):
+    """Killed before or after any effect, and once more, a run is resumed to the same end."""
+    toy, before, code = interrupted(tmp_path, SCENARIOS["plain"], f"{points[0]}:kill")
+    for point in points:
+        if point != points[0]:
+            code = toy.go_on(failpoint=f"{point}:kill").code
+        reached = code == -signal.SIGKILL
+        assert reached, f"no scenario reaches {point}: say in REACHES which one does"
+        gone(toy)
+
+    ends_well(toy, before, SCENARIOS["plain"])
+
+
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in PLAIN])
+def test_a_kill_at_every_rarer_point_is_made_good(point, tmp_path):
+    """The same holds for points that only special lines, or a resume, come to."""
     scenario = scenario_of(point)
     toy, before, code = interrupted(tmp_path, scenario, f"{point}:kill")
-    assert code == -signal.SIGKILL, f"no scenario reaches {point}: say in REACHES which one does"
+    assert code == -signal.SIGKILL, f"{point} is not reached by the scenario that REACHES names"
     gone(toy)
 
     ends_well(toy, before, scenario)

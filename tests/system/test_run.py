@@ -334,6 +334,10 @@ def test_options_choose_seats_and_station(user: User) -> None:
     user.fac("run", "--seats", "0", code=2)
     rows = user.run("--only", "code", "--seats", "1")
 
+    user.configure(CODE, station("docs", scope=["d/**"], agent=SH), job("a", station="docs"),
+                   job("b", "date > b/1", scope=["b/**"], needs=["a"]))  # fmt: skip
+    alone = user.document("run", "--only", "code", schema="factory.error/1", code=2)
+    assert "b needs a, which is not among the jobs" in alone["error"]
     assert "no station dogs" in error["error"]
     assert "docs" in error["hint"]
     assert states(rows) == {"one": "landed", "two": "landed"}

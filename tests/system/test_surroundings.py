@@ -80,13 +80,6 @@ id = "One"
 needs = ["two"]
 title = "x"
 """
-TOLD = """\
-factory.toml:3:1: error: line.seets: is no key here; did you mean "seats"?
-    seets = 3
-    ^
-"""
-
-
 def test_all_mistakes_are_told_at_once_with_place_and_caret(user: User) -> None:
     """Each mistake has file, line, column, the line itself, a caret and a hint; nothing starts."""
     user.commit({"factory.toml": WRONG})
@@ -100,7 +93,7 @@ def test_all_mistakes_are_told_at_once_with_place_and_caret(user: User) -> None:
     assert places == [
         f"factory.toml:{place}" for place in ("3:1", "4:18", "7:38", "8:17", "13:6", "14:10")
     ]
-    assert [line for line in checked.splitlines() if line.strip() == "^"] == []
+    assert 'factory.toml:3:1: error: line.seets:' in checked
     for words in ('did you mean "seats"', 'did you mean "senior"', '["sh", "agent.sh"]', "^"):
         assert words in checked
     for place in places:
@@ -127,7 +120,7 @@ def test_tests_import_the_tree_under_test_through_a_shared_environment(user: Use
     user.commit(
         {
             "src/shop/__init__.py": "PRICE = 1\n",
-            "check.py": "import shop, pathlib\nassert shop.PRICE == 2, shop.PRICE\n"
+            "check.py": "import shop, pathlib\nassert shop.PRICE in {1, 2}, shop.PRICE\n"
             "assert pathlib.Path(shop.__file__).is_relative_to(pathlib.Path.cwd())\n",
             ".gitignore": ".venv\n",
         }
@@ -140,21 +133,26 @@ def test_tests_import_the_tree_under_test_through_a_shared_environment(user: Use
     (stale / "__init__.py").write_text("PRICE = 3\n")
     user.configure(
         station("code", scope=["src/**"], agent=SH),
-        station("tests", kind="test", run=["python", "check.py"], when=["src/**"], required=True),
-        station("base", kind="test", run=["python", "-c", "import shop"]),
+        station("tests", kind="test", run=["python", "check.py"]),
         table("[env]", share=[".venv"]),
-        job("price", "echo PRICE = 2 > src/shop/__init__.py", scope=["src/**"]),
+        job(
+            "price",
+            "echo PRICE = 2 > src/shop/__init__.py",
+            scope=["src/**"],
+            accept=[["python", "-c", "import shop; assert shop.PRICE == 2, shop.PRICE"]],
+        ),
         line={},
     )
     (user.checkout / "src/shop/__init__.py").write_text("PRICE = 4\n")
 
-    rows = user.run(env={"PYTHONPATH": f"{user.env['PYTHONPATH']}:{stale.parent}"})
+    env = {"PYTHONPATH": f"{user.env['PYTHONPATH']}:{stale.parent}"}
 
-    assert states(rows) == {"price": "landed"}
+    assert states(user.run(env=env)) == {"price": "landed"}
+    assert states(user.run("--no-sandbox", env=env)) == {"price": "landed"}
 
 
 def test_shared_tools_and_scratch_paths_are_where_commands_need_them(user: User) -> None:
-    """Shared paths and tools are read-only at their own place, scratch is writable and thrown away."""
+    """Shared paths and tools are read-only where they lie, scratch is writable and thrown away."""
     tool = user.home / "tools/bin/greet"
     tool.parent.mkdir(parents=True)
     tool.write_text("#!/bin/sh\necho hello\n")
@@ -164,7 +162,8 @@ def test_shared_tools_and_scratch_paths_are_where_commands_need_them(user: User)
     (user.checkout / "deps/lib").write_text("shared\n")
     script = (
         "~/tools/bin/greet > a/new.txt || $TOOL > a/new.txt; cat deps/lib >> a/new.txt;"
-        "! echo x > deps/lib; ! echo x > deps/more; echo made > build/out; cat build/out >> a/new.txt"
+        "! echo x > deps/lib; ! echo x > deps/more;"
+        " echo made > build/out; cat build/out >> a/new.txt"
     ).replace("$TOOL", str(tool))
     user.configure(
         CODE,
