@@ -164,7 +164,8 @@ class Line:
     def still(self) -> bool:
         """Say whether nothing is under way and nothing more can start by itself."""
         return not self.trials and not any(
-            isinstance(work.place, Working | Resting | InGate) for work in self.jobs.values()
+            isinstance(work.place, Working | Resting | InGate) or _held_back(self, work)
+            for work in self.jobs.values()
         )
 
     @property
@@ -205,6 +206,12 @@ def blocked_by(line: Line, work: Work) -> JobId | None:
         ):
             return other.job.id
     return None
+
+
+def _held_back(line: Line, work: Work) -> bool:
+    """Say whether only its station's breaker keeps a job from starting: its rest ends by itself."""
+    resting = line.breakers.get(work.station, Breaker()).until > 0
+    return resting and isinstance(work.place, Waiting) and not unmet(line, work.job)
 
 
 def unmet(line: Line, job: Job) -> tuple[JobId, ...]:

@@ -126,8 +126,8 @@ def _constraint(rules: Rules, jobs: Sequence[Job], waves: Mapping[JobId, int]) -
     for job in jobs:
         per_station[job.route] = per_station.get(job.route, 0) + 1
     widths = {
-        name: count / min(rules.seats, rules.station(name).seats or rules.seats)
-        for name, count in per_station.items()
+        name: each / min(rules.seats, rules.station(name).seats or rules.seats)
+        for name, each in per_station.items()
     }
     name = max(widths, key=lambda station: widths[station])
     if deepest > max(1, widths[name]):

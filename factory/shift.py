@@ -18,7 +18,7 @@ from typing import Final, Self
 from factory import site as sites
 from factory.complaint import Complaint
 from factory.crew import Answer, ThreadCrew, Worker
-from factory.documents import exit_code
+from factory.ending import exit_code
 from factory.events import (
     Closing,
     Dead,
@@ -111,6 +111,7 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
     """
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
         recover_all(site, ledger, order.sandbox, say=say)
+        sites.check_room(site)
         run = sites.new_run()
         delivery = sites.deliver_to(site, run)
         sites.check_repository(site, delivery)
@@ -143,6 +144,7 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
     """Take a run up where it was left, however it was left."""
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
         recover_all(site, ledger, sandbox, say=say)
+        sites.check_room(site)
         line = ledger.line(run)
         if line is None:
             raise Complaint(f"there is no run {run}", hint="`factory status --all` lists them")

@@ -4,6 +4,7 @@ Everything that the line cannot do right is refused here by name, before anythin
 """
 
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from worktrees import checkout
 from worktrees.git import Identity, Repository, in_checkout
 from worktrees.lock import Flock, owner_lock, worktree_lock
 from worktrees.names import JobId, Oid, RunId, default_target
+from worktrees.pool import DISK_FLOOR
 
 HEADS: Final = "refs/heads/"
 RUNTIMES: Final = frozenset({"command"})
@@ -147,6 +149,19 @@ def check_repository(site: Site, delivery: Delivery) -> None:
     if found:
         raise Complaint(
             "the line cannot run here:\n" + "\n".join(f"  {text}" for text in found), code=7
+        )
+
+
+def check_room(site: Site) -> None:
+    """Complain when the disk has less room than a workspace may grow in."""
+    factory = site.repository.factory
+    free = shutil.disk_usage(factory).free
+    if free < DISK_FLOOR:
+        raise Complaint(
+            f"only {free // 1_000_000} MB are free at {factory}; the line needs"
+            f" {DISK_FLOOR // 1_000_000}",
+            hint="make room (`factory clean` shows what can go), then start or resume",
+            code=7,
         )
 
 

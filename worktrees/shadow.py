@@ -25,8 +25,11 @@ OBJECTS_INSIDE: Final = f"{INSIDE}/objects"
 EXPORT_SECONDS: Final = 8.0
 _FILES_A_SECOND: Final = 500
 
+# The index holds no times, so every file is read. What is unchanged is found so before `add`, which
+# would write each such file as an object again: the store it lies in is read-only here.
 _EXPORT: Final = """
 git read-tree "$2"
+git -c core.bigFileThreshold=1m update-index -q --refresh >/dev/null
 git -c core.bigFileThreshold=1m add -A . >/dev/null
 tree=$(git write-tree)
 commit=$(git commit-tree "$tree" -p "$2" -m "$3")
@@ -37,7 +40,7 @@ echo "$commit" >&2
 _MATERIALISE: Final = """
 git read-tree "$2"
 git checkout-index -a -f
-rm "$GIT_INDEX_FILE"
+git -c core.bigFileThreshold=1m update-index -q --refresh >/dev/null
 git -c core.bigFileThreshold=1m add -A -f . >/dev/null
 git write-tree
 """

@@ -4,6 +4,7 @@ Nothing heavy is imported here: `factory --help` loads no door.
 """
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -200,6 +201,12 @@ def _expected(error: Exception) -> Complaint | None:
             return Complaint(str(error), hint="wait for it, or end that process", code=6)
         case GitError():
             return Complaint(f"git failed: {error}", hint="factory doctor", code=7)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS | errno.EIO):
+            return Complaint(
+                f"{error.filename or 'the disk'}: {error.strerror}",
+                hint="make room (`factory clean` shows what can go), then `factory resume`",
+                code=7,
+            )
         case _:
             return None
 

@@ -37,7 +37,7 @@ def status_command(
     json: Json = False,
 ) -> None:
     """Print a status."""
-    from factory import documents, show
+    from factory.views import documents, show
 
     where = repository()
     with ledger_of(where) as ledger:
@@ -63,9 +63,10 @@ def status_command(
 )
 def watch_command(run: RunName = None, json: Json = False) -> int:
     """Follow the ledger of a run."""
-    from factory import documents, show
+    from factory.ending import exit_code
     from factory.settings import environment
-    from factory.story import Follower
+    from factory.views import documents, show
+    from factory.views.story import Follower
 
     where, follower = repository(), Follower()
     with ledger_of(where) as ledger:
@@ -82,7 +83,7 @@ def watch_command(run: RunName = None, json: Json = False) -> int:
         emit(documents.run_document(line, records))
     else:
         show.report(documents.report_document(line, records))
-    return documents.exit_code(line)
+    return exit_code(line)
 
 
 @command(
@@ -92,8 +93,8 @@ def watch_command(run: RunName = None, json: Json = False) -> int:
 )
 def why_command(job: JobName, run: OfRun = None, json: Json = False) -> None:
     """Print a job's story."""
-    from factory import show
-    from factory.story import why_document
+    from factory.views import show
+    from factory.views.story import why_document
 
     where = repository()
     with ledger_of(where) as ledger:
@@ -115,7 +116,7 @@ def why_command(job: JobName, run: OfRun = None, json: Json = False) -> None:
 )
 def inbox_command(json: Json = False) -> None:
     """Print what waits for a person in all runs."""
-    from factory import documents, show
+    from factory.views import documents, show
 
     with ledger_of(repository()) as ledger:
         lines = [read_run(ledger, run)[0] for run in ledger.runs()]
@@ -140,7 +141,7 @@ def report_command(
     json: Json = False,
 ) -> None:
     """Print a report."""
-    from factory import documents, report, show
+    from factory.views import documents, report, show
 
     with ledger_of(repository()) as ledger:
         document = documents.report_document(*read_run(ledger, run_of(ledger, run)))

@@ -42,7 +42,7 @@ def logs_command(
     json: Json = False,
 ) -> None:
     """Print an attempt's output, secrets masked."""
-    from factory.story import red_trials
+    from factory.views.story import red_trials
 
     if follow and json:
         raise Complaint(
@@ -239,7 +239,7 @@ def _run_ends(git: "Git", line: "Line") -> "tuple[Oid, Oid]":
 
 def _job_ends(git: "Git", line: "Line", job: "JobId") -> "tuple[Oid, Oid]":
     """Give the commits whose difference is a job's own work: landed, saved or set aside."""
-    from factory.rows import commit_of
+    from factory.views.rows import commit_of
     from worktrees.names import Oid, salvage_ref
 
     work = line.jobs[job]

@@ -80,7 +80,7 @@ def plan_command(
     json: Json = False,
 ) -> None:
     """Print the plan."""
-    from factory import documents, show
+    from factory.views import documents, show
 
     options = _options(onto=onto, deliver=deliver, seats=seats, agent=agent)
     site = here(options)
@@ -117,8 +117,9 @@ def run_command(
     json: Json = False,
 ) -> int:
     """Run the jobs and say what became of each."""
-    from factory import shift, show
+    from factory import shift
     from factory import site as sites
+    from factory.views import show
 
     options = _options(
         onto=onto,
@@ -141,7 +142,7 @@ def run_command(
     for warning in site.settings.warnings:
         say(f"note: {warning}")
     if not jobs and not yes and not json and sys.stdin.isatty() and sys.stdout.isatty():
-        from factory import documents
+        from factory.views import documents
 
         show.plan(documents.plan_document(_plan(site, wanted)))
         if not typer.confirm("Start?", default=True, err=True):
@@ -166,9 +167,10 @@ def resume_command(
     json: Json = False,
 ) -> int:
     """Resume a run; nothing placed is nothing to do."""
-    from factory import shift, show
+    from factory import shift
     from factory import site as sites
     from factory.ledger import Ledger, Letter
+    from factory.views import show
 
     first = here({})
     if run is None and not _has_run(first):
@@ -221,9 +223,10 @@ def demo_command(
     json: Json = False,
 ) -> int:
     """Run the demo and say whether everything ended as it was meant to."""
-    from factory import demo, shift, show
+    from factory import demo, shift
     from factory import settings as configuration
     from factory import site as sites
+    from factory.views import show
     from worktrees.git import open_repository
 
     scratch = Path(tempfile.mkdtemp(prefix="factory-demo-"))
@@ -312,12 +315,13 @@ def _options(**given: object) -> dict[str, str]:
 
 
 def _report(site: "Site", line: "Line", *, json: bool) -> int:
-    from factory import documents, show
+    from factory.ending import exit_code
     from factory.ledger import Ledger
+    from factory.views import documents, show
 
     with Ledger(site.ledger, read_only=True) as ledger:
         records = tuple(ledger.records(line.run))
-    code = documents.exit_code(line)
+    code = exit_code(line)
     if json:
         emit(documents.run_document(line, records))
     else:

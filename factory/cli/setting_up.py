@@ -67,7 +67,8 @@ def init_command(
 )
 def doctor_command(json: Json = False) -> int:
     """Check the machine and the repository."""
-    from factory import checkup, show
+    from factory import checkup
+    from factory.views import show
 
     found = checkup.look(here({}))
     if json:

@@ -7,8 +7,11 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
-from factory.documents import (
-    exit_code,
+from factory.ending import exit_code
+from factory.events import Closed, Closing, Dead, Killed, NeedsYou, Paused, Reason, Withdrawn
+from factory.line import Line
+from factory.planning import plan
+from factory.views.documents import (
     inbox_document,
     plan_document,
     report_document,
@@ -16,10 +19,7 @@ from factory.documents import (
     runs_document,
     status_document,
 )
-from factory.events import Closed, Closing, Dead, Killed, NeedsYou, Paused, Reason, Withdrawn
-from factory.line import Line
-from factory.planning import plan
-from factory.schemas import (
+from factory.views.schemas import (
     InboxDocument,
     PlanDocument,
     ReportDocument,
@@ -29,7 +29,7 @@ from factory.schemas import (
     StatusJob,
     WhyDocument,
 )
-from factory.story import why_document
+from factory.views.story import why_document
 from stations.contract import Done, Escalated, Failed, Found, Kind, Spend
 from tests.factory.line_sim import simulate
 from tests.factory.planted import RULES, Tale, job, oid, station

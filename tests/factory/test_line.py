@@ -455,6 +455,7 @@ def test_a_breaker_opens_after_failures_of_the_machine_and_costs_no_try() -> Non
             desk.send(Woke())
     assert desk.started() == []
     assert desk.line.closing is None
+    assert not desk.line.still
 
     desk.now += 50
     desk.send(Woke())

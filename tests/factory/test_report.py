@@ -2,8 +2,8 @@
 
 import re
 
-from factory.documents import report_document
-from factory.report import markdown
+from factory.views.documents import report_document
+from factory.views.report import markdown
 from stations.contract import Failed
 from tests.factory.planted import Tale, job
 

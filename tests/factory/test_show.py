@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from factory import show
-from factory.board import Board, Lines, laid_out
-from factory.documents import (
+from factory.planning import JobPlan, Plan
+from factory.settings import Environment
+from factory.views import show
+from factory.views.board import Board, Lines, laid_out
+from factory.views.documents import (
     inbox_document,
     plan_document,
     report_document,
     runs_document,
     status_document,
 )
-from factory.planning import JobPlan, Plan
-from factory.screen import Cell, Column, Screen, Table, Terminal
-from factory.settings import Environment
-from factory.story import Follower, why_document
+from factory.views.screen import Cell, Column, Screen, Table, Terminal
+from factory.views.story import Follower, why_document
 from stations.contract import Escalated, Failed
 from stations.sandbox import Finding
 from tests.factory.line_sim import simulate

@@ -30,8 +30,8 @@ from factory.events import (
 )
 from factory.line import step
 from factory.meter import Meter
-from factory.progress import told
-from factory.story import Follower, red_trials, steps, why_document
+from factory.views.progress import told
+from factory.views.story import Follower, red_trials, steps, why_document
 from stations.contract import (
     Composed,
     Done,

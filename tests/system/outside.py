@@ -131,9 +131,10 @@ def agent_bytes(toy: Toy) -> set[str]:
 
 
 def lost_bytes(toy: Toy, blobs: Collection[str]) -> set[str]:
-    """Give those of these blobs that no ref reaches."""
+    """Give those of these blobs that no ref reaches and no kept tree holds."""
     held = {line.split()[0] for line in toy.git("rev-list", "--objects", "--all").text.splitlines()}
-    return set(blobs) - held
+    kept = toy.common.glob("factory/runs/*/*/*/tree-*/jobs/*/x.txt")
+    return set(blobs) - held - {_blob(path.read_bytes()) for path in kept}
 
 
 def _blob(data: bytes) -> str:

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from factory.rows import headline, spent
-from factory.schemas import JobRow, ReportDocument, StationRow
+from factory.views.rows import headline, spent
+from factory.views.schemas import JobRow, ReportDocument, StationRow
 from factory.wording import clean, span
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&])")

@@ -24,9 +24,9 @@ from factory.events import (
 )
 from factory.ledger import Record
 from factory.line import Line, opened, step
-from factory.progress import moved, sent, verdict_said
-from factory.rows import spend_row, state, where
-from factory.schemas import Moment, WhyDocument
+from factory.views.progress import moved, sent, verdict_said
+from factory.views.rows import spend_row, state, where
+from factory.views.schemas import Moment, WhyDocument
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import (
     Done,

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from factory.documents import limits_of
 from factory.events import (
     Advanced,
     Closed,
@@ -21,9 +20,10 @@ from factory.events import (
 from factory.line import Line, Work, replay
 from factory.meter import Meter
 from factory.pace import sentence
-from factory.progress import told
-from factory.rows import ORDER, branch, counts, first_lines, headline, where
-from factory.screen import PLACES, Cell, Column, Part, Screen, Table
+from factory.views.documents import limits_of
+from factory.views.progress import told
+from factory.views.rows import ORDER, branch, counts, first_lines, headline, where
+from factory.views.screen import PLACES, Cell, Column, Part, Screen, Table
 from factory.wording import clean, cut, listed, masked, span
 from worktrees.names import JobId
 

@@ -39,7 +39,7 @@ from factory.events import (
     Working,
 )
 from factory.line import Line, Work
-from factory.screen import Style
+from factory.views.screen import Style
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Green, Lost, Red, Verdict
 

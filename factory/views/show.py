@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, TextIO
 
-from factory.board import Board, Lines
 from factory.events import Event
 from factory.line import Line
-from factory.rows import ORDER, headline, spent
-from factory.schemas import (
+from factory.settings import Environment, environment
+from factory.views.board import Board, Lines
+from factory.views.rows import ORDER, headline, spent
+from factory.views.schemas import (
     InboxDocument,
     PlanDocument,
     ReportDocument,
@@ -20,8 +21,7 @@ from factory.schemas import (
     StatusJob,
     WhyDocument,
 )
-from factory.screen import PLACES, Cell, Column, Part, Screen, Style, Table, Terminal
-from factory.settings import Environment, environment
+from factory.views.screen import PLACES, Cell, Column, Part, Screen, Style, Table, Terminal
 from factory.wording import count, cut, listed, span
 
 _ID: Final = 26

@@ -181,9 +181,9 @@ class InboxDocument(TypedDict):
 
 
 class ReportDocument(TypedDict):
-    """`factory.report/1`: what happened in a run, how long, how much."""
+    """`factory.views.report/1`: what happened in a run, how long, how much."""
 
-    schema: Literal["factory.report/1"]
+    schema: Literal["factory.views.report/1"]
     run: str
     target: str
     base: str

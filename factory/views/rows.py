@@ -18,7 +18,7 @@ from factory.events import (
 from factory.landing import position
 from factory.line import Line, Work, blocked_by, unmet
 from factory.pace import Limit, Pace
-from factory.schemas import GateRow, SpendRow, State, StationRow, StatusJob, WaitsFor
+from factory.views.schemas import GateRow, SpendRow, State, StationRow, StatusJob, WaitsFor
 from factory.wording import clean, failing, listed, masked, span
 from stations.contract import Spend
 

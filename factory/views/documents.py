@@ -1,12 +1,12 @@
 """Makes the JSON documents of a run from its line and records: every view shows the same facts.
 
-The story of one job is made in `factory.story`, the shapes are in `factory.schemas`.
+The story of one job is made in `factory.views.story`, the shapes are in `factory.views.schemas`.
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
+from factory.ending import exit_code
 from factory.events import (
     Closed,
     Dead,
@@ -16,7 +16,6 @@ from factory.events import (
     NeedsYou,
     Placed,
     Proposed,
-    Reason,
     Withdrawn,
 )
 from factory.ledger import Record
@@ -24,7 +23,7 @@ from factory.line import Line, Work
 from factory.meter import gaps, measured
 from factory.pace import Limit, Pace, limit, sentence
 from factory.planning import Plan
-from factory.rows import (
+from factory.views.rows import (
     branch,
     commit_of,
     counts,
@@ -36,7 +35,7 @@ from factory.rows import (
     station_rows,
     status_job,
 )
-from factory.schemas import (
+from factory.views.schemas import (
     ConstraintRow,
     InboxDocument,
     InboxRow,
@@ -50,12 +49,6 @@ from factory.schemas import (
 from factory.wording import clean, masked
 from stations.contract import Spend, Split
 from worktrees.names import JobId
-
-ENDS: Final[Mapping[Reason, int]] = {
-    Reason.INTERRUPTED: 130,
-    Reason.ENVIRONMENT: 7,
-    Reason.BUDGET: 3,
-}
 
 History = list[tuple[Event, float]]
 
@@ -149,7 +142,7 @@ def report_document(line: Line, records: Iterable[Record]) -> ReportDocument:
     limits = limits_of(pace, len(history))
     failures = {work.job.id: first_lines(work) for work in line.jobs.values()}
     return {
-        "schema": "factory.report/1",
+        "schema": "factory.views.report/1",
         "run": line.run,
         "target": branch(line.target),
         "base": line.base,
@@ -191,18 +184,6 @@ def plan_document(made: Plan) -> PlanDocument:
         "warnings": list(made.warnings),
         "constraint": made.constraint,
     }
-
-
-def exit_code(line: Line) -> int:
-    """Give the exit code that a run's end means, by the contract's precedence."""
-    if line.closing is not None and line.closing.reason in ENDS:
-        return ENDS[line.closing.reason]
-    places = [work.place for work in line.jobs.values()]
-    if any(isinstance(place, Dead) for place in places):
-        return 1
-    settled = all(isinstance(place, Landed | Proposed | Withdrawn) for place in places)
-    # What is left waits for a person's answer, for a job that does, or for the target to be freed.
-    return 0 if settled else 4
 
 
 def _job_rows(line: Line, history: History) -> list[JobRow]:

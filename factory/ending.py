@@ -1,0 +1,21 @@
+"""What the end of a run means to who started it: one exit code, by the contract's precedence."""
+
+from typing import Final
+
+from factory.events import Dead, Landed, Proposed, Reason, Withdrawn
+from factory.line import Line
+
+CLOSED: Final = {Reason.INTERRUPTED: 130, Reason.ENVIRONMENT: 7, Reason.BUDGET: 3}
+"""Reasons to close early that outrank what became of the jobs."""
+
+
+def exit_code(line: Line) -> int:
+    """Give the exit code of a run that stands still."""
+    if line.closing is not None and line.closing.reason in CLOSED:
+        return CLOSED[line.closing.reason]
+    places = [work.place for work in line.jobs.values()]
+    if any(isinstance(place, Dead) for place in places):
+        return 1
+    settled = all(isinstance(place, Landed | Proposed | Withdrawn) for place in places)
+    # What is left waits for a person's answer, for a job that does, or for the target to be freed.
+    return 0 if settled else 4
