@@ -48,14 +48,15 @@ def leftovers(site: Site, *, force: bool) -> Found:
     settled = {
         ref: oid for ref, oid in own.items() if not any(_belongs(ref, run) for run in open_runs)
     }
-    bases = {base_ref(run) for run in _runs(site)}
+    # Also of runs that ended before they were placed, which no ledger knows.
+    runs = sorted({*_runs(site), *janitor.runs_of(site.repository)})
+    bases = {base_ref(run) for run in runs}
     kept = {
         ref: oid
         for ref, oid in own.items()
         if ref not in settled or (ref not in bases and not _merged(site, oid))
     }
     goes = own if force else {ref: oid for ref, oid in own.items() if ref not in kept}
-    runs = _runs(site)
     names = tuple(name for run in runs for name in janitor.names_of(site.repository, run))
     trash = site.repository.factory / "trash"
     count = sum(1 for _ in trash.iterdir()) if trash.is_dir() else 0

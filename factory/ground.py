@@ -106,11 +106,12 @@ class HostGround:
     def tidy(self, jobs: Sequence[JobId]) -> None:
         """Drop the branches of landed jobs; what is in the target needs no other ref."""
         git = self.repository.git
-        for job in jobs:
-            ref = job_ref(self.run, job)
-            oid = git.resolve(ref)
-            if oid is not None:
-                git("update-ref", "-d", "--", ref, oid, ok=(0, 1, 128))
+        refs = [job_ref(self.run, job) for job in jobs]
+        found = git("for-each-ref", "--format=delete %(refname) %(objectname)", *refs).out
+        if git("update-ref", "--stdin", stdin=found, ok=(0, 1, 128)).code:
+            # One of them moved or is locked: the others go by themselves.
+            for order in found.splitlines(keepends=True):
+                git("update-ref", "--stdin", stdin=order, ok=(0, 1, 128))
 
     def _checkout(self) -> Path | None:
         with self.lock:

@@ -579,6 +579,9 @@ class _Turn:
             breakers={},
             opened_at=self.now,
         )
+        for work in self.line.jobs.values():
+            if isinstance(work.place, Resting):  # its alarm went with the process that set it
+                self.actions.append(WakeAt(when=work.place.until))
         self.feed(landing.Paused(paused=True))  # nothing starts until the gate knows what is lost
         if self.line.gate.target != tip:
             self.feed(landing.Moved(tip=tip))
@@ -817,6 +820,11 @@ class _Turn:
             self.put(work.job.id, Dead(fault=f"it needs {lost}, which did not land"))
             return False
         spec = self.line.rules.station(work.station)
+        seconds = work.job.budget.seconds
+        if seconds is not None and work.spend.seconds >= seconds:
+            fault = f"the {seconds:g} seconds of its budget are spent"
+            self.give_up(work, spec, "failed", fault, work.failure)
+            return False
         breaker = self.line.breakers.get(spec.name, Breaker())
         busy = taken.get(spec.name, 0)
         if self.now < breaker.until or (breaker.opened and busy):

@@ -32,8 +32,10 @@ from factory.events import (
     Proposed,
     Reason,
     Refused,
+    Resting,
     Retried,
     Steered,
+    Waiting,
     Withdrawn,
     Working,
 )
@@ -132,7 +134,15 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
             for job, why in sites.refusals_of(site.settings.rules, order.jobs).items()
         ]
         shift = _Shift(
-            site, ledger, reaper, order.sandbox, opened(event, clock()), clock, watch, say
+            site,
+            ledger,
+            reaper,
+            order.sandbox,
+            opened(event, clock()),
+            clock,
+            watch,
+            say,
+            expected=len(order.jobs),
         )
         with shift:
             shift.check_base()
@@ -149,7 +159,9 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
         if line is None:
             raise Complaint(f"there is no run {run}", hint="`factory status --all` lists them")
         clock = Clock(_last(ledger, run))
-        with _Shift(site, ledger, reaper, sandbox, line, clock, watch, say) as shift:
+        expected = sum(unsettled(work.place) for work in line.jobs.values())
+        shift = _Shift(site, ledger, reaper, sandbox, line, clock, watch, say, expected=expected)
+        with shift:
             return shift.work(recovery(line, shift.ground, serial=_next_serial(site, line)))
 
 
@@ -261,6 +273,12 @@ def _next_serial(site: Site, line: Line) -> int:
     return max([line.serial + seats, *(serial + 1 for serial in known)])
 
 
+def _ahead(line: Line) -> int:
+    """Say how many attempts may begin soon: of each job that waits, and one repair of another."""
+    waiting = sum(isinstance(work.place, Waiting | Resting) for work in line.jobs.values())
+    return waiting + (not line.still)
+
+
 def _made(line: Line) -> Callable[[str], bool]:
     """Say of a path whether a station ``at = "merge"`` makes it."""
     scopes = tuple(spec.scope for spec in line.rules.stations if spec.at_merge)
@@ -274,6 +292,7 @@ def _pool(
     bound: int,
     base: Oid | None = None,
     first_serial: int = 0,
+    ahead: int | None = None,
     reaper: Reaper | None = None,
 ) -> Pool:
     return Pool(
@@ -283,6 +302,7 @@ def _pool(
         bound=bound,
         base=base or line.base,
         first_serial=first_serial,
+        ahead=ahead,
     )
 
 
@@ -320,7 +340,10 @@ class _Shift:
         clock: Clock,
         watch: Watcher,
         say: Say,
+        *,
+        expected: int,
     ) -> None:
+        self._expected = expected
         self._site = site
         self._ledger = ledger
         self._say = say
@@ -353,6 +376,7 @@ class _Shift:
                     bound=line.rules.seats + WARM,
                     base=self.ground.tip(),
                     first_serial=_next_serial(site, line) if line.jobs else 0,
+                    ahead=self._expected,
                     reaper=self._reaper,
                 )
             )
@@ -441,7 +465,7 @@ class _Shift:
         return floor.line
 
     def _watched(self, line: Line, event: Event, now: float) -> None:
-        self.bench.pool.rebase(line.gate.target)
+        self.bench.pool.rebase(line.gate.target, ahead=_ahead(line))
         self._reaper.wake()
         self._watch(line, event, now)
 

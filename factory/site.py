@@ -181,7 +181,8 @@ def _check_station(spec: StationSpec) -> None:
         what = f"the {runtime} runtime" if runtime not in RUNTIMES else "review stations"
         raise Complaint(
             f"station {spec.name} needs {what}, which this release does not have yet",
-            hint='give it a program: agent = { runtime = "command", run = ["sh", "agent.sh"] }',
+            hint='give it a program: agent = { runtime = "command", run = ["sh", "agent.sh"] }, or'
+            ' --agent "command:sh agent.sh" where no station is configured',
             code=7,
         )
     if spec.agent is not None and not spec.agent.run:

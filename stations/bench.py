@@ -14,6 +14,7 @@ from uuid import uuid4
 from stations.box import MB, Box, Sandbox
 from stations.installs import editable_roots
 from stations.limits import Limits
+from stations.ran import printable
 from stations.runtimes.command import Command
 from stations.runtimes.task import Runtime
 from stations.tools import Surroundings, SurroundingsError, Tool, resolve
@@ -28,6 +29,7 @@ NOWHERE: Final = Path("/checkout")
 """Where a tree stands when the repository has no checkout."""
 _EXPORT_LIMITS: Final = Limits(cpu_seconds=30, processes=64)
 _PACK_SLACK: Final = 4 * MB
+_UNREAD: Final = b"warning: could not open directory "
 
 
 class ExportError(Exception):
@@ -164,6 +166,11 @@ def export(bench: Bench, *, tree: Path, room: Path, base: Oid, message: str) -> 
     failpoint("seat.export.after")
     if ran.ended == "output":
         msg = f"the change is larger than {bench.rules.megabytes:g} MB; raise [limits] megabytes"
+        raise ExportError(msg)
+    unread = [line for line in ran.err.splitlines() if line.startswith(_UNREAD)]
+    if unread:  # git goes on without what lies in there, as if it had been deleted
+        path, _, why = printable(unread[0].removeprefix(b"warning: ")).rpartition(": ")
+        msg = f"its files cannot be read as a change: {path[:200]}: {why}"
         raise ExportError(msg)
     commit = exported_commit(ran.err)
     if not ran.good or commit is None:

@@ -134,7 +134,10 @@ class Bubblewrap:
             *_system(network=box.network),
             *_shown(box),
             *_environment(box),
-            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", box.checkout, "--"),
+            # The owner of the kernel's settings may write them without any capability: with uid 0
+            # on the host one line to core_pattern would run a program there.
+            *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),
+            *("--chdir", box.checkout, "--"),
             *("/bin/sh", "-c", _INNER, "sh", greeting, str(_few_processes(box.limits))),
             *box.argv,
         ]

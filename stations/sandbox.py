@@ -85,6 +85,9 @@ def secrets():
             if canary in file.read():
                 return
     raise PermissionError("no canary in any environment")
+def settings():
+    # Opened and never written: were it let in, the host's kernel would keep what was said.
+    os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
 def capable():
     with open("/proc/self/status") as file:
         caps = [line for line in file if line.startswith("CapEff")][0]
@@ -102,6 +105,7 @@ attempts = {
     "reach the host's abstract sockets": abstract,
     "reach the network": out,
     "read the factory's environment": secrets,
+    "change the kernel's settings": settings,
 }
 for what, attempt in attempts.items():
     try:

@@ -77,7 +77,7 @@ def compose(
     try:
         if merged.merged:
             tip = _make(bench, makers, task, tip=tip, stop=stop)
-            tree = bench.git.tree_of(tip)
+            tree = tree if tip == merged.commit else bench.git.tree_of(tip)
     except MadeError as error:
         fault = str(error)
     kept = [branch for branch in task.branches if branch.job in merged.merged]

@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 """The directory that holds the three packages."""
 
 
+Child = subprocess.Popen[bytes]
+"""A program that runs beside its test."""
+
+
 class RunError(Exception):
     """A program of a test ended with another code than 0, or not in time."""
 
@@ -90,7 +94,7 @@ def start(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a program in its own process group; the caller ends it with `end`."""
     return subprocess.Popen(
         argv,
@@ -103,7 +107,7 @@ def start(
     )
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end(child: Child) -> None:
     """Kill a program with its whole process group, when it still lives, and reap it."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

@@ -72,8 +72,8 @@ def fast_forward_checkout(repository: Repository, checkout: Path, *, old: Oid, n
     It looks at index and files only, so it may be called before, after or again after the ref
     moved, and it never overwrites a modified or untracked file: then it changes nothing.
     """
-    why = ready_to_forward(repository, checkout, old=old, new=new)
-    if why:
+    why = _not_forward(repository, checkout, old=old, new=new)
+    if why is not None:
         return why
     moved = in_checkout(repository, checkout, "read-tree", "-m", "-u", old, new, ok=(0, 128))
     return "" if moved.code == 0 else _words(moved.err)
@@ -81,6 +81,15 @@ def fast_forward_checkout(repository: Repository, checkout: Path, *, old: Oid, n
 
 def ready_to_forward(repository: Repository, checkout: Path, *, old: Oid, new: Oid) -> str:
     """Say why a checkout could not go from ``old`` to ``new``, or '' when it can (or has)."""
+    why = _not_forward(repository, checkout, old=old, new=new)
+    if why is not None:
+        return why
+    trial = in_checkout(repository, checkout, "read-tree", "-n", "-m", "-u", old, new, ok=(0, 128))
+    return "" if trial.code == 0 else _words(trial.err)
+
+
+def _not_forward(repository: Repository, checkout: Path, *, old: Oid, new: Oid) -> str | None:
+    """Say why a checkout cannot move, '' when it is there already, None when git may move it."""
     in_checkout(repository, checkout, "update-index", "-q", "--refresh", ok=(0, 1))
     if in_checkout(repository, checkout, "diff-files", "--quiet", ok=(0, 1)).code:
         return f"{checkout} has modified files; commit or stash them"
@@ -92,8 +101,7 @@ def ready_to_forward(repository: Repository, checkout: Path, *, old: Oid, new: O
         return f"{checkout} has staged changes; commit or unstage them"
     if blocked := _in_the_way(repository, checkout, old=old, new=new):
         return f"{checkout} has untracked files in the way: {', '.join(blocked[:8])}; move them"
-    trial = in_checkout(repository, checkout, "read-tree", "-n", "-m", "-u", old, new, ok=(0, 128))
-    return "" if trial.code == 0 else _words(trial.err)
+    return None
 
 
 def _in_the_way(repository: Repository, checkout: Path, *, old: Oid, new: Oid) -> list[str]:
@@ -117,6 +125,8 @@ def _in_the_way(repository: Repository, checkout: Path, *, old: Oid, new: Oid) -
                 suspects.update(os.path.relpath(os.path.join(where, name), top) for name in names)  # noqa: PTH118
         elif os.path.lexists(full):
             suspects.add(path)
+    if not suspects:
+        return []
     tracked = set(repository.git("ls-tree", "-r", "-z", "--name-only", old).parts)
     return sorted(path.decode(errors="backslashreplace") for path in suspects - tracked)
 

@@ -257,6 +257,7 @@ def _as_set(token: Token) -> CharSet:
 @lru_cache(maxsize=65_536)
 def covers(whole: tuple[Segment, ...], part: tuple[Segment, ...]) -> bool:
     """Say whether every path of ``part`` surely matches ``whole``; False when unsure."""
+    whole = _loosened(whole)
     seen: set[tuple[int, int]] = set()
     todo = [(0, 0)]
     while todo:
@@ -277,6 +278,19 @@ def covers(whole: tuple[Segment, ...], part: tuple[Segment, ...]) -> bool:
         elif j < len(part) and _segment_covers(wide, part[j]):
             todo.append((i + 1, j + 1))
     return False
+
+
+def _loosened(whole: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """Give the same paths in a form that also covers a part which begins with any depth.
+
+    One name and any depth below it is also any depth, one name, and any depth again.
+    """
+    loose: list[Segment] = []
+    for place, here in enumerate(whole):
+        if here == STAR and whole[place + 1 : place + 2] == (DEEP,):
+            loose.append(DEEP)
+        loose.append(here)
+    return tuple(loose)
 
 
 def _segment_covers(whole: Name, part: Segment) -> bool:

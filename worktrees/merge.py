@@ -103,7 +103,7 @@ def chain(
 
     Of a path for which ``made`` is true the tip's entry is kept, whatever the branch has there.
     """
-    tip, merged = base, list[JobId]()
+    tip, tree, merged = base, None, list[JobId]()
     base_clash: dict[JobId, tuple[str, ...]] = {}
     mate_clash: dict[JobId, tuple[str, ...]] = {}
     for job, branch in branches:
@@ -125,7 +125,7 @@ def chain(
         tip = Oid(git("commit-tree", tree, "-p", tip, "-p", branch, stdin=b"scratch\n").text)
         merged.append(job)
     return Chain(
-        tree=git.tree_of(tip),
+        tree=tree or git.tree_of(base),
         commit=tip,
         merged=tuple(merged),
         base_clash=base_clash,
@@ -185,8 +185,7 @@ def advance(git: Git, ref: str, *, new: Oid, old: Oid) -> bool:
             "update-ref", "-m", "factory: land", "--stdin", stdin=order, ok=(0, 1, 128), fsync=True
         )
         failpoint("merge.advance.after")
-        now = git.resolve(ref)
-        if answer.code == 0 or now == new:
+        if answer.code == 0 or (now := git.resolve(ref)) == new:
             return True
         if now != (None if zero else old):
             return False

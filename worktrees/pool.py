@@ -25,8 +25,9 @@ class PoolError(Exception):
 class Pool:
     """Workspaces of one run: serials grow in ascending order and each is handed out at most once.
 
-    At most ``bound`` are grown or handed out at a time. A serial that nobody asked for is felled
-    when its place is needed, and at the end.
+    At most ``bound`` are grown or handed out at a time, and at most ``ahead`` stand grown before
+    anybody asks for them. A serial that nobody asked for is felled when its place is needed, and at
+    the end.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Pool:
         bound: int,
         base: Oid,
         first_serial: int = 0,
+        ahead: int | None = None,
         disk_floor: int = DISK_FLOOR,
     ) -> None:
         self._repository = repository
         self._run = run
         self._grower = grower
         self._bound = bound
+        self._ahead = bound if ahead is None else ahead
         self._base = base
         self._next = first_serial
         self._disk_floor = disk_floor
@@ -93,10 +96,13 @@ class Pool:
             self.give_back(workspace)
             raise
 
-    def rebase(self, base: Oid) -> None:
-        """Grow what grows from now on at another commit."""
+    def rebase(self, base: Oid, *, ahead: int) -> None:
+        """Grow what grows from now on at another commit, and so many before they are asked for."""
         with self._changed:
             self._base = base
+            if ahead > self._ahead:
+                self._changed.notify_all()
+            self._ahead = ahead
 
     def give_back(self, workspace: Workspace) -> None:
         """Fell a workspace that was handed out; its work was exported before."""
@@ -143,7 +149,8 @@ class Pool:
             while not self._closed:
                 missing = self._missing()
                 alive = len(self._ready) + len(self._out)
-                if missing is None and (self._faults or alive >= self._bound):
+                enough = alive >= self._bound or len(self._ready) >= self._ahead
+                if missing is None and (self._faults or enough):
                     self._changed.wait()
                 elif alive < self._bound:
                     self._growing = self._next if missing is None else missing

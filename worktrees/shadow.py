@@ -25,11 +25,20 @@ OBJECTS_INSIDE: Final = f"{INSIDE}/objects"
 EXPORT_SECONDS: Final = 8.0
 _FILES_A_SECOND: Final = 500
 
-# The index holds no times, so every file is read. What is unchanged is found so before `add`, which
-# would write each such file as an object again: the store it lies in is read-only here.
+# The index holds no times yet, so every file is read and compared here. `add` alone would also
+# write each of them as an object again: it cannot freshen those of a read-only store. Nothing
+# changes the files meanwhile, so none is suspect for being as young as the index. Without -q a
+# file that is not as the index says ends the script.
+_READ_ALL: Final = """
+read_all() {
+  touch -t 203801010000 "$GIT_INDEX_FILE"
+  git -c core.bigFileThreshold=1m update-index "$@" --refresh >&2
+  touch -t 203801010000 "$GIT_INDEX_FILE"
+}
+"""
 _EXPORT: Final = """
 git read-tree "$2"
-git -c core.bigFileThreshold=1m update-index -q --refresh >/dev/null
+read_all -q
 git -c core.bigFileThreshold=1m add -A . >/dev/null
 tree=$(git write-tree)
 commit=$(git commit-tree "$tree" -p "$2" -m "$3")
@@ -37,10 +46,11 @@ printf '%s\\n^%s\\n' "$commit" "$2" |
   git -c pack.threads=1 -c core.bigFileThreshold=1m pack-objects --revs --thin --stdout -q
 echo "$commit" >&2
 """
+# An index of `read-tree` remembers the id of its tree, and `write-tree` would only repeat it.
 _MATERIALISE: Final = """
-git read-tree "$2"
+git ls-tree -r -z "$2" | git update-index -z --index-info
 git checkout-index -a -f
-git -c core.bigFileThreshold=1m update-index -q --refresh >/dev/null
+read_all
 git -c core.bigFileThreshold=1m add -A -f . >/dev/null
 git write-tree
 """
@@ -148,7 +158,7 @@ def export_plan(
     made.pointer_file.write_text("gitdir: /nonexistent\n")
     failpoint("shadow.export.after")
     return ExportPlan(
-        argv=("/bin/sh", "-euc", _EXPORT, "export", str(checkout), base, message),
+        argv=("/bin/sh", "-euc", _READ_ALL + _EXPORT, "export", str(checkout), base, message),
         mounts=(Mount(source=tree, target=str(checkout)), *made.mounts),
         env=_environment(checkout, identity),
         scratch_git_dir=at,
@@ -182,7 +192,7 @@ def materialise_plan(
     made.pointer_file.write_text("gitdir: /nonexistent\n")
     failpoint("shadow.materialise.after")
     return ExportPlan(
-        argv=("/bin/sh", "-euc", _MATERIALISE, "materialise", str(checkout), tree),
+        argv=("/bin/sh", "-euc", _READ_ALL + _MATERIALISE, "materialise", str(checkout), tree),
         mounts=(Mount(source=directory, target=str(checkout), writable=True), *made.mounts),
         env=_environment(checkout, FACTORY_IDENTITY),
         scratch_git_dir=at,

@@ -1,6 +1,7 @@
 """What each side of a merge touched since they parted, renames included; display knows more."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from worktrees.git import Git
 from worktrees.names import Oid
@@ -19,14 +20,10 @@ class Own:
 def own_of(git: Git, tip: Oid, branch: Oid) -> Own:
     """Give what a branch touched since it left ``tip``'s history."""
     fork = git("merge-base", tip, branch).text
-    paths = changed(git, fork, branch)
-    moved = {new for was, new in _renames(git, fork, tip) if was in paths}
-    return Own(
-        paths=frozenset(paths),
-        renames=tuple(_renames(git, fork, branch)),
-        by_target=frozenset(changed(git, fork, tip)),
-        moved_by_target=frozenset(moved),
-    )
+    paths, renames = _diff(git, fork, branch)
+    by_target, target_renames = _diff(git, fork, tip)
+    moved = frozenset(new for was, new in target_renames if was in paths)
+    return Own(paths=paths, renames=renames, by_target=by_target, moved_by_target=moved)
 
 
 def changed(git: Git, before: str, after: str) -> set[bytes]:
@@ -35,9 +32,22 @@ def changed(git: Git, before: str, after: str) -> set[bytes]:
     return set(raw.parts)
 
 
-def _renames(git: Git, before: str, after: str) -> list[tuple[bytes, bytes]]:
-    raw = git(
-        "diff-tree", "-r", "-z", "-M", "-l7000", "--diff-filter=R", "--name-status", before, after
-    )
-    words = iter(raw.parts)
-    return [(was, new) for _status, was, new in zip(words, words, words, strict=True)]
+@lru_cache(maxsize=64)
+def _diff(
+    git: Git, before: str, after: str
+) -> tuple[frozenset[bytes], tuple[tuple[bytes, bytes], ...]]:
+    """Give the paths that differ between two commits, and the renames among them.
+
+    Ids name contents, so an answer holds for good; branches of one landing mostly share a fork.
+    """
+    if before == after:
+        return frozenset(), ()
+    words = iter(git("diff-tree", "-r", "-z", "-M", "-l7000", "--name-status", before, after).parts)
+    paths, renames = list[bytes](), list[tuple[bytes, bytes]]()
+    for status in words:
+        was = next(words)
+        paths.append(was)
+        if status.startswith(b"R"):
+            paths.append(new := next(words))
+            renames.append((was, new))
+    return frozenset(paths), tuple(renames)

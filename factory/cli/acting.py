@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from factory.cli.app import Json, command, emit, say
-from factory.cli.finding import alive, job_of, ledger_of, line_of, repository, run_of
+from factory.cli.finding import at_work, job_of, ledger_of, line_of, repository, run_of
 from factory.cli.place import here
 from factory.complaint import Complaint
 
@@ -83,10 +83,11 @@ def _send(job: str | None, kind: "LetterKind", text: str, *, run: str | None, js
             line, known = job_of(reader, job, run)
             name = line.run
         path = reader.path
+        active = at_work(where, reader, name)
     letter = Letter(kind=kind, job=known, text=text)
     with Ledger(path) as ledger:
         ledger.post(name, letter, time.time())
-    _answer(letter, name, active=alive(where), json=json)
+    _answer(letter, name, active=active, json=json)
 
 
 def _answer(letter: "Letter", run: "RunId", *, active: bool, json: bool) -> None:

@@ -103,6 +103,12 @@ def is_alive(where: "Repository", ledger: "Ledger", last: "Record") -> bool:
     return alive(where)
 
 
+def at_work(where: "Repository", ledger: "Ledger", run: "RunId") -> bool:
+    """Say whether a process works on this run now."""
+    records = tuple(ledger.records(run))
+    return bool(records) and is_alive(where, ledger, records[-1])
+
+
 def alive(where: "Repository") -> bool:
     """Say whether a process works on a run of this repository."""
     from worktrees.lock import owner_lock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from factory.cli.app import Json, command, emit, say
-from factory.cli.finding import alive, ledger_of, run_of
+from factory.cli.finding import at_work, ledger_of, run_of
 from factory.cli.place import here
 from factory.complaint import Complaint
 
@@ -181,11 +181,15 @@ def resume_command(
     with ledger_of(first.repository) as reader:
         found = run_of(reader, run)
         opening = next(reader.records(found)).event
+        working = at_work(first.repository, reader, found)
+        paused = any(letter.kind == "pause" for _, letter in reader.letters(found))
     assert opening.kind == "opened"  # noqa: S101  (every run begins so)
     options = dict(opening.options)
-    if alive(first.repository):
+    if working or paused:
+        # A pause that nobody has read yet must not stop what is resumed now.
         with Ledger(first.ledger) as ledger:
             ledger.post(found, Letter(kind="resume"), shift.Clock()())
+    if working:
         say(f"{found} is at work; told it to go on if it was paused")
         if json:
             letter = {"run": found, "job": None, "kind": "resume", "active": True}
@@ -250,7 +254,7 @@ def demo_command(
         wrong = demo.surprises(line)
         for text in wrong:
             say(f"not as planned: {text}")
-        if not json:
+        if not json and not wrong:
             say(_ending(place, line, kept=keep))
         return 1 if wrong else 0
     finally:
@@ -342,8 +346,7 @@ _NEXT: Final = {
 
 
 def _ending(place: Path, line: "Line", *, kept: bool) -> str:
-    if kept:
-        return (
-            f"look around: cd {place} && git log --graph {line.target.removeprefix('refs/heads/')}"
-        )
-    return "`factory demo --keep` leaves the repository for you to look at"
+    target = line.target.removeprefix("refs/heads/")
+    look = f"look around: cd {place} && git log --graph {target}"
+    keep = "`factory demo --keep` leaves the repository for you to look at"
+    return f"every job ended as it was meant to, the refused one too\n{look if kept else keep}"

@@ -36,6 +36,7 @@ from factory.events import (
     Stop,
     TestTree,
     Waiting,
+    WakeAt,
     Withdrawn,
     Woke,
     Working,
@@ -576,3 +577,18 @@ def test_one_job_that_works_blocks_nobody_else() -> None:
     desk.finish("b", Failed(fault="exit 1"))
 
     assert isinstance(desk.place("a"), Working)
+
+
+def test_a_resume_sets_the_alarm_of_a_resting_job_anew() -> None:
+    """The alarm of a job that rests went with the process that set it."""
+    desk = Desk(job("a"))
+    desk.finish("a", Failed(fault="no space", retryable=True, environment=True))
+    place = desk.place("a")
+    assert isinstance(place, Resting)
+
+    actions = desk.send(Resumed(serial=3, tip=BASE))
+
+    assert WakeAt(when=place.until) in actions
+    desk.now = place.until
+    desk.send(Woke())
+    assert desk.started() == ["a"]

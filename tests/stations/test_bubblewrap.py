@@ -51,7 +51,18 @@ def test_preflight_tries_to_break_out_and_every_attempt_fails(tmp_path: Path) ->
     names = {one.name for one in found}
     assert {"write outside the scope", "remount the tree writable", "reach the network"} <= names
     assert {"create a user namespace", "read the factory's environment"} <= names
-    assert len(found) == 12
+    assert "change the kernel's settings" in names
+    assert len(found) == 13
+
+
+def test_nothing_of_the_kernel_can_be_set(tree: Path) -> None:
+    """Not one file of /proc outside the processes can be opened for writing, uid 0 or not."""
+    script = "find /proc -path '/proc/[0-9]*' -prune -o -type f -writable -print; : > /proc/mtrr"
+
+    answer = ran(tree, script)
+
+    assert answer.out == b""
+    assert not answer.good
 
 
 def test_preflight_of_a_sandbox_that_does_not_contain_says_so(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def make_toy(path: Path, plan: Plan | None = None) -> Toy:
     """Make a toy repository with one commit on main, checked out."""
     plan = plan or Plan()
     gate = path.resolve().parent / "gate"
-    gate.mkdir()
+    gate.mkdir(parents=True)
     marker = f"marker-{uuid4().hex}"
     jobs = "".join(
         f'[[job]]\nid = "{job}"\ntitle = "Edit {job}"\nbrief = "Write jobs/{job}/x.txt"\n'

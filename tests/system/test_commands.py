@@ -292,3 +292,39 @@ def test_config_describes_itself(user: User) -> None:
     assert json.loads(user.fac("config", "schema", "--json").out) == schema
     assert user.document("config", "check", schema="factory.check/1")["ok"]
     assert b"sound" in user.fac("config", "check").err
+
+
+def test_the_demo_shows_a_real_line_at_work(user: User, tmp_path: Path) -> None:
+    """Without key or network: honest jobs land, one is repaired, a stray one ends dead, by name."""
+    document = user.document(
+        *("demo", "--keep"), schema="factory.run/1", env={"TMPDIR": str(tmp_path)}, cwd=tmp_path
+    )
+
+    (shop,) = tmp_path.glob("factory-demo-*/shop")
+    ends = [row["state"] for row in document["jobs"]]
+    assert (ends.count("landed") >= 4, ends.count("dead")) == (True, 1)
+    assert any(row["attempts"] > 1 for row in document["jobs"] if row["state"] == "landed")
+    told = run(["git", "log", "--format=%(trailers:key=Factory-Job,valueonly)",
+                f"main..{document['target']}"], cwd=shop).text.split()  # fmt: skip
+    assert set(told) == {row["id"] for row in document["jobs"] if row["state"] == "landed"}
+    status = user.document("status", schema="factory.status/1", cwd=shop)
+    assert (status["run"], status["counts"]["landed"]) == (document["run"], ends.count("landed"))
+
+
+def test_a_killed_job_takes_those_that_need_it_along(user: User) -> None:
+    """Before the run goes on a job can be killed; what needs it cannot land and says why."""
+    user.configure(
+        CODE,
+        TESTS,
+        job("asks", "echo > c/conftest.py", scope=["c/**"]),
+        job("after", "echo 1 > b/1", scope=["b/**"], needs=["asks"]),
+        job("beside", **ONE),
+    )
+    assert states(user.run(code=4)) == {"asks": "waiting", "after": "waiting", "beside": "landed"}
+
+    user.document("kill", "asks", schema="factory.letter/1")
+    rows = user.rows("resume", code=1)
+
+    assert states(rows) == {"asks": "withdrawn", "after": "dead", "beside": "landed"}
+    assert rows["after"]["reason"] == "it needs asks, which did not land"
+    assert user.rows("resume", code=1) == rows

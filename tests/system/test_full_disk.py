@@ -1,4 +1,4 @@
-"""A disk without room and a ledger that cannot be used stop the line in the open, and lose nothing."""
+"""A full disk and a ledger that cannot be used stop the line with a word, and lose nothing."""
 
 import os
 import shutil

@@ -146,18 +146,22 @@ def timed(user: User) -> list[tuple[dict, float]]:
 
 
 def test_an_attempt_that_hangs_is_ended(user: User) -> None:
-    """The deadline ends an attempt, so does silence; both are named."""
+    """The deadline ends an attempt, so does silence; a job whose time is spent gets no other."""
     user.configure(
         station("code", scope=["a/**"], agent=SH, timeout="1s", attempts=1),
         station("quiet", scope=["b/**"], agent=SH, idle="1s", attempts=1),
+        station("patient", scope=["c/**"], agent=SH),
         TESTS,
         job("slow", "while :; do echo .; sleep 0.2; done", scope=["a/**"]),
         job("silent", "echo half > b/half.txt; sleep 60", scope=["b/**"]),
+        job("spent", "sleep 60", scope=["c/**"], budget={"minutes": "1s"}),
     )
 
     rows = user.run(code=1)
 
-    assert states(rows) == {"slow": "dead", "silent": "dead"}
+    assert set(states(rows).values()) == {"dead"}
+    assert rows["spent"]["reason"] == "the 1 seconds of its budget are spent"
+    assert rows["spent"]["attempts"] == 1
     assert "deadline" in rows["slow"]["reason"] or "1 s" in rows["slow"]["reason"]
     assert "silen" in rows["silent"]["reason"] or "output" in rows["silent"]["reason"]
     kept = user.git("for-each-ref", "--format=%(refname)", "refs/factory/salvage/**/silent")

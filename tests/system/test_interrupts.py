@@ -69,6 +69,28 @@ def test_told_twice_or_politely_it_stops_at_once(signals, tmp_path):
     assert not lost_bytes(toy, seen)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_before_anything_was_placed_it_leaves_nothing(number, tmp_path):
+    """Stopped while the base is tested, a run leaves nothing that the next one does not tidy."""
+    toy = make_toy(tmp_path / "toy", Plan(check=WAITS))
+    before = remember(toy)
+    with toy.start() as run:
+        until(lambda: any("check.sh" in line for line in toy.alive()), seconds=30, what="a test")
+        run.signal(number)
+        until(lambda: run.child.poll() is not None, seconds=3, what="it has ended")
+        ran = run.wait()
+    assert ran.code == (130 if number is signal.SIGINT else -number)
+    until(lambda: not toy.alive(), seconds=2, what="nobody is left")
+    toy.open_gate()
+
+    resumed = toy.resume()
+
+    assert (resumed.code, report(resumed)["run"]) == (0, None)
+    document = toy.finish()
+    check(toy, before, document)
+    assert set(states(document).values()) == {"landed"}
+
+
 @pytest.mark.parametrize("name", HANGS)
 def test_an_agent_that_does_not_end_is_ended(name, tmp_path):
     """Two seconds after its deadline an agent is dead, whatever it does, and its work is kept."""

@@ -5,15 +5,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.run import end, run, start
+from tests.run import Child, end, run, start
 from tests.system.user import CODE, FILES, ONE, SH, TESTS, User, job, states, station
 
 CONFIGURED = (CODE, TESTS, job("one", **ONE))
-SLOW = job("slow", "echo half > a/half.txt; sleep 60", scope=["a/**"])
+SLOW = job("slow", "echo begun; echo half > a/half.txt; sleep 60", scope=["a/**"])
 LOOKS = 600
 
 
@@ -174,11 +175,13 @@ def test_words_to_a_job_that_waits_reach_its_next_attempt(user: User) -> None:
 
 
 def test_commands_from_another_terminal_act_on_a_run_at_work(user: User) -> None:
-    """A second run is refused, looks are free, pause and tell are heard, kill ends it."""
+    """A second run is refused, looks follow the first, pause and tell are heard, kill ends it."""
     user.configure(CODE, TESTS, SLOW, job("later", "echo 1 > b/1", scope=["b/**"], needs=["slow"]))
-    child = start([*user.program, "run", "--trust", "--json"], cwd=user.checkout, env=user.env)
-    try:
+    with ExitStack() as stack:
+        run_it = begun(user, stack, "run", "--trust", "--json")
         soon(lambda: "started" in kinds(user))
+        watched = begun(user, stack, "watch", "--json")
+        followed = begun(user, stack, "logs", "slow", "-f")
 
         refused = user.document("run", "--trust", schema="factory.error/1", code=6)
         status = user.document("status", schema="factory.status/1")
@@ -189,16 +192,26 @@ def test_commands_from_another_terminal_act_on_a_run_at_work(user: User) -> None
         soon(lambda: not user.document("status", schema="factory.status/1")["paused"])
         user.fac("clean", "--yes", code=6)
         user.document("kill", "--all", schema="factory.letter/1")
-        out, _ = child.communicate(timeout=60)
+        out, _ = run_it.communicate(timeout=60)
+        seen, _ = watched.communicate(timeout=60)
+        said, _ = followed.communicate(timeout=60)
 
-        assert "another run holds this repository" in refused["error"]
-        assert (status["alive"], letter["active"], resumed["active"]) == (True, True, True)
-        ends = {row["id"]: row["state"] for row in json.loads(out)["jobs"]}
-        assert ends == {"slow": "withdrawn", "later": "withdrawn"}
-        kept = user.git("for-each-ref", "--format=%(refname)", "refs/factory/salvage/**/slow")
-        assert user.at(kept, "a/half.txt") == "half"
-    finally:
-        end(child)
+    assert "another run holds this repository" in refused["error"]
+    assert (status["alive"], letter["active"], resumed["active"]) == (True, True, True)
+    ends = {row["id"]: row["state"] for row in json.loads(out)["jobs"]}
+    assert ends == {"slow": "withdrawn", "later": "withdrawn"}
+    assert json.loads(seen) == json.loads(out)
+    assert said == b"begun\n"
+    assert [run_it.returncode, watched.returncode, followed.returncode] == [0, 0, 0]
+    kept = user.git("for-each-ref", "--format=%(refname)", "refs/factory/salvage/**/slow")
+    assert user.at(kept, "a/half.txt") == "half"
+
+
+def begun(user: User, stack: ExitStack, *words: str) -> Child:
+    """Begin a command in another terminal; it is ended with the stack."""
+    child = start([*user.program, *words], cwd=user.checkout, env=user.env)
+    stack.callback(end, child)
+    return child
 
 
 def test_an_interrupt_ends_with_130_and_resumes(user: User) -> None:
@@ -209,13 +222,11 @@ def test_an_interrupt_ends_with_130_and_resumes(user: User) -> None:
         job("slow", "sleep 2; echo 1 > a/1", scope=["a/**"]),
         job("later", "echo 1 > b/1", scope=["b/**"], needs=["slow"]),
     )
-    child = start([*user.program, "run", "--trust", "--json"], cwd=user.checkout, env=user.env)
-    try:
+    with ExitStack() as stack:
+        child = begun(user, stack, "run", "--trust", "--json")
         soon(lambda: "started" in kinds(user))
         child.send_signal(signal.SIGINT)
         out, _ = child.communicate(timeout=60)
-    finally:
-        end(child)
 
     assert child.returncode == 130
     assert json.loads(out)["jobs"][1]["state"] == "waiting"
@@ -361,7 +372,7 @@ def test_a_text_needs_no_configuration(user: User) -> None:
     )
 
     assert "sdk runtime" in refused["error"]
-    assert "command" in refused["hint"]
+    assert '--agent "command:sh agent.sh"' in refused["hint"]
     (row,) = document["jobs"]
     assert (row["id"], row["station"], row["state"]) == ("write-a-file", "code", "landed")
     assert document["target"] == f"factory/{document['run']}/target"
@@ -385,3 +396,26 @@ def test_jobs_may_stand_in_a_file_of_their_own(user: User, tmp_path: Path) -> No
     assert 'did you mean "scope"' in wrong["error"]
     assert "does not exist" in missing["error"]
     assert "issues" in issue["error"]
+
+
+def test_a_resume_needs_the_line_as_it_was(user: User) -> None:
+    """Another configuration is refused; a pause from before holds nothing up; runs keep apart."""
+    tables = (CODE, TESTS, job("one", "echo > a/conftest.py", scope=["a/**"]))
+    user.configure(*tables)
+    first = user.document("run", "--trust", schema="factory.run/1", code=4)["run"]
+    user.configure(*tables, station("more", kind="test", run=["true"]))
+    error = user.document("resume", schema="factory.error/1", code=2)
+    user.configure(CODE, TESTS, SLOW)
+    assert "configuration changed" in error["error"]
+    with ExitStack() as stack:
+        child = begun(user, stack, "run", "--trust", "--json")
+        soon(lambda: "started" in kinds(user))
+        held = user.document("resume", first, schema="factory.error/1", code=6)
+        letter = user.document("tell", "--run", first, "one", "yes", schema="factory.letter/1")
+        user.document("kill", "slow", schema="factory.letter/1")
+        child.communicate(timeout=60)
+    assert "another run" in held["error"]
+    assert letter["active"] is False
+
+    user.fac("pause", "--run", first)
+    assert states(user.rows("resume", first)) == {"one": "landed"}

@@ -12,7 +12,7 @@ from tests.run import ROOT, end, run, start
 from tests.worktrees.marks import evil_script, fingerprint, sound
 from worktrees.failpoint import FailpointError, arm
 from worktrees.git import open_repository
-from worktrees.janitor import Leftovers, StillAliveError, names_of, tidy
+from worktrees.janitor import Leftovers, StillAliveError, names_of, runs_of, tidy
 from worktrees.lock import worktree_lock
 from worktrees.merge import advance, chain, landing_commit
 from worktrees.workspace import Reaper, grow, hand_out
@@ -405,3 +405,16 @@ def test_a_branch_that_moved_meanwhile_is_not_deleted(repository, base, commit, 
 
     assert done.branches_deleted == ()
     assert repository.git.resolve(PREFIX + "a") == newer
+
+
+def test_every_run_that_left_anything_is_known_by_it(repository, base, checkout):
+    """Workspace, admin directory, room and base ref name their run; a user's worktree does not."""
+    lock = worktree_lock(repository.factory)
+    grow(repository, name="one-0", base=base, lock=lock)
+    half = grow(repository, name="two-7", base=base, lock=lock)
+    half.tree.rename(repository.factory / "gone")
+    (repository.factory / "rooms" / "three").mkdir(parents=True)
+    repository.git("update-ref", "refs/factory/base/four", base)
+    run(["git", "worktree", "add", "-q", str(checkout.parent / "mine-1")], cwd=checkout)
+
+    assert runs_of(repository) == {"one", "two", "three", "four"}

@@ -145,12 +145,24 @@ def test_a_new_base_counts_for_what_grows_later(repository, base, grower, commit
     start = commit(base, {"README.md": "2\n"})
     with make(repository, grower, base, bound=2) as pool:
         grower.wait_grown(2)
-        pool.rebase(start)
+        pool.rebase(start, ahead=2)
         for serial in range(4):
             given = pool.take(serial, ref=ref(serial), start=start, expected=None)
             assert (given.tree / "README.md").read_text() == "2\n"
             assert status(given.tree).text == ""
             pool.give_back(given)
+
+
+def test_no_more_grow_than_are_expected(repository, base, grower):
+    """With one attempt to come one workspace stands ready; a second grows when it is asked for."""
+    with make(repository, grower, base, bound=4, ahead=1) as pool:
+        grower.wait_grown(1)
+        pool.rebase(base, ahead=0)
+        for serial in range(2):
+            given = pool.take(serial, ref=ref(serial), start=base, expected=None)
+            pool.give_back(given)
+
+        assert grower.grown == ["r-0", "r-1"]
 
 
 def test_a_growth_error_reaches_the_one_who_waits(repository, grower):

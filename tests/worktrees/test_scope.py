@@ -157,6 +157,10 @@ def test_inside_is_never_claimed_wrongly(inner: Scope, outer: Scope, path: str) 
         (("docs/x",), ("src/**",), False),
         (("a/**/b/**/c",), ("**/b",), True),
         (("a/*",), ("/a/*/b",), False),
+        (("README.md",), ("**",), True),
+        (("*.md", "docs/"), ("**",), True),
+        (("README.md",), ("src/**",), False),
+        (("README.md",), ("**", "!docs/**"), False),
         ((), ("src/**",), True),
     ],
 )

@@ -16,6 +16,7 @@ from worktrees.intake import Same, Taken
 from worktrees.names import Oid
 from worktrees.scope import Mounts, Scope
 from worktrees.shadow import (
+    ExportPlan,
     Mount,
     export_plan,
     exported_commit,
@@ -177,6 +178,38 @@ def test_bytes_round_trip_whatever_the_attributes_say(odd: Desk) -> None:
     assert odd.repository.git("cat-file", "blob", f"{taken.commit}:mixed.txt").out == (
         b"one\r\ntwo\nthree\r\nmore\n"
     )
+
+
+def objects(plan: ExportPlan) -> int:
+    """Count the objects that a plan wrote into its private git dir."""
+    return sum(path.is_file() for path in (plan.scratch_git_dir / "git/objects").rglob("*/*"))
+
+
+def test_no_unchanged_file_is_written_as_an_object_again(odd: Desk, tmp_path: Path) -> None:
+    """An export writes objects for what changed, and a materialised tree none for its files."""
+    directory = tmp_path / "made"
+    directory.mkdir()
+    files = len(ODD_FILES)
+    trees = odd.repository.git("ls-tree", "-r", "-d", odd.base).out.count(b"\n") + 1
+    made = materialise_plan(
+        odd.repository,
+        tree=odd.repository.git.tree_of(odd.base),
+        directory=directory,
+        at=tmp_path / "m",
+        checkout=odd.checkout,
+    )
+    unchanged = export_plan(
+        odd.repository, tree=odd.tree, at=tmp_path / "e", checkout=odd.checkout, base=odd.base,
+        message="nothing",
+    )  # fmt: skip
+
+    carry_out(made)
+    carry_out(unchanged)
+
+    alternates_file = 1
+    assert files > trees
+    assert objects(made) <= trees + alternates_file
+    assert objects(unchanged) <= 1 + alternates_file  # the commit
 
 
 def test_a_materialised_tree_is_the_tree(odd: Desk, tmp_path: Path) -> None:

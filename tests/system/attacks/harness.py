@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from tests.conftest import make_repository
-from tests.run import Ran
+from tests.run import Ran, run
 from tests.system.attacks.scripts import HONEST, Attack
 from tests.system.outside import Before, check, remember
 from tests.system.sites import Plan, Toy, report
@@ -54,6 +54,8 @@ class Arena:
     def judge(self, document: Mapping[str, Any]) -> None:
         """Assert that the host is whole, honest work landed, and each attack ended as it must."""
         waiting = {row["id"] for row in document["jobs"] if row["state"] == "waiting"}
+        # What is kept for a person may be too deep to be looked through.
+        run(["rm", "-rf", "--", *self.toy.common.glob("factory/runs/*/*/*/tree-*")])
         faults = [*self._ends(document), *self.host()]
         assert not faults, "\n".join(faults)
         check(self.toy, self.before, document, waiting=waiting)
@@ -125,10 +127,15 @@ def arena(place: Path, attacks: Mapping[str, Attack], *, jobs: str = "") -> Iter
         make_repository(checkout, files)
         plan = Plan(jobs=tuple(every), target="line")
         toy = Toy(path=checkout.resolve(), marker=marker, plan=plan)
-        yield Arena(
+        made = Arena(
             toy=toy, attacks=every, owned=owned, victim=victim, before=remember(toy),
             listeners=(tcp, unix),
         )  # fmt: skip
+        try:
+            yield made
+        finally:
+            # Some trees are too deep for anything but rm, pytest's own tidying included.
+            run(["rm", "-rf", "--", toy.common / "factory"])
 
 
 def _configuration(attacks: Mapping[str, Attack], marker: str) -> str:

@@ -171,8 +171,7 @@ GIT: Final[Mapping[str, Attack]] = {
         "A24",
     ),
     "a27-tag": shadow(
-        "git tag ${FACTORY_JOB}; b=$(git symbolic-ref --short HEAD); git tag $b; git branch "
-        "refs/heads/$b",
+        "b=$(git symbolic-ref --short HEAD); git tag $b HEAD; git tag line HEAD; git tag main",
         "A27",
     ),
     "a28-replace": shadow("git replace -f HEAD $(git commit-tree -m evil HEAD^{tree})", "A28"),
@@ -211,10 +210,13 @@ GIT: Final[Mapping[str, Attack]] = {
         "d=$(git rev-parse --git-dir); echo / >> $d/objects/info/alternates; ln -s / $d/objects/aa",
         "2.1",
     ),
-    "w-modules-url": asked(
+    "w-modules-url": refused(
         "printf '[submodule \"s\"]\\n\\tpath = s\\n\\turl = -u./x\\n' > $J/.gitmodules",
-        "gitmodules",
-        "2.1",
+        "disallowed submodule url", "2.1",
+    ),
+    "w-modules": asked(
+        "printf '[submodule \"s\"]\\n\\tpath = s\\n\\turl = ./x\\n' > $J/.gitmodules",
+        "gitmodules", "2.1",
     ),
     "w-modules-link": refused("ln -s x.txt $J/.gitmodules", "link", "2.1"),
     "w-shadow-gone": shadow("rm -rf /.factory/git/* || true", "2.1"),
@@ -284,25 +286,26 @@ ESCAPES: Final[Mapping[str, Attack]] = {
     "e10-proc-first": sealed("echo x > /proc/1/root$PWD/check.sh", "Read-only|Permission denied"),
     "e11-host-path": sealed("echo x > @OWNED@/direct", "nonexistent|No such"),
     "e12-host-git": sealed("echo x > $PWD/.git/config", "Not a directory|No such|nonexistent"),
-    "e13-remount": sealed("mount -o remount,bind,rw $PWD", "ermission|superuser|permitted"),
-    "e14-bind": sealed("mount --bind $J jobs", "ermission|superuser|permitted"),
+    "e13-remount": sealed("mount -o remount,bind,rw $PWD", "failed mount system call"),
+    "e14-bind": sealed("mount --bind $J jobs", "failed mount system call"),
     "e15-unmount": sealed("umount $J", "ermission|superuser|permitted|must be"),
     "e16-namespace": sealed("unshare -Ur true", "space left|permitted"),
     "e17-mount-namespace": sealed("unshare -m true", "permitted"),
-    "e18-chroot": sealed("chroot / true", "permitted"),
+    "e18-chroot": sealed("python3 -c 'import os; os.chroot(\"/\")'", "permitted"),
     "e19-device": sealed("mknod $J/sda b 8 0", "permitted"),
+    # Opened and not written: what got through would stay in the kernel of whoever runs the tests.
     "e20-core-pattern": sealed(
-        "echo '|/bin/touch @OWNED@/core' > /proc/sys/kernel/core_pattern",
-        "Read-only|Permission denied",
-    ),
-    "e21-sysrq": sealed("echo h > /proc/sysrq-trigger", "Read-only|Permission denied"),
+        ": > /proc/sys/kernel/core_pattern", "Read-only|Permission denied"),
+    "e21-kernel": sealed(
+        "find /proc -path '/proc/[0-9]*' -prune -o -type f -writable -print | grep / || "
+        "{ echo nothing to set; exit 1; }", "nothing to set"),
     "e22-control-groups": sealed(
         "mkdir -p /sys/fs/cgroup/evil", "Read-only|No such|Permission denied"
     ),
     "e23-brief": sealed("echo x > $FACTORY_BRIEF"),
     "e24-pointer": sealed("echo x > /.factory/evil"),
     "e25-system": sealed("echo x > /usr/bin/evil"),
-    "e26-password": sealed("echo evil::0:0::/: >> /etc/passwd"),
+    "e26-hosts": sealed("echo 127.0.0.1 evil >> /etc/hosts"),
     "e27-docker": sealed("ls /var/run/docker.sock /run/docker.sock", "No such"),
     "e28-home": sealed("ls /root/. /home/.", "No such"),
     "e29-others": sealed("ls @COMMON@/factory", "No such|Not a directory"),
@@ -327,12 +330,7 @@ ESCAPES: Final[Mapping[str, Attack]] = {
         "/proc/[0-9]*/status | grep -qv 0000000000000000 && echo no capability && exit 1",
         "no capability",
     ),
-    "e36-ptrace": sealed(
-        "python3 -c 'import ctypes, os; r=ctypes.CDLL(None, use_errno=True).ptrace(16, 1, 0, 0); "
-        "print(os.strerror(ctypes.get_errno())); raise SystemExit(r != 0)'",
-        "permitted",
-    ),
-    "e37-memory": sealed('python3 -c \'open("/proc/1/mem", "r+b")\'', "Permission|permitted"),
+    "e37-memory": sealed("python3 -c 'open(\"/proc/1/mem\", \"r+b\")'"),
     "e38-setuid": Attack(script=f"{HONEST}chmod 6777 $J/x.txt $J; chmod 0777 $J"),
     "e39-kill-all": Attack(
         script=f"{HONEST}kill -9 -1; kill -9 1; kill -STOP 1; exit 3", state="dead", said="exit"
@@ -361,6 +359,9 @@ ESCAPES: Final[Mapping[str, Attack]] = {
     "e48-backslash": refused("echo x > $J/'a\\b'", "backslash"),
     "e49-latin": refused("echo x > $J/$(printf '\\377')", "UTF-8"),
     "e50-key": refused("echo 'k = \"AKIA'IOSFODNN7EXAMPLE'\"' > $J/k.py", "AWS"),
+    "e51-locked": refused(
+        "mkdir $J/d; echo work > $J/d/x; chmod 000 $J/d", "could not open directory"),
+    "e52-locked-base": refused("chmod 000 $J", "ermission denied"),
 }
 """Ways out of the scope and out of the sandbox."""
 
@@ -445,7 +446,7 @@ TESTS: Final[Mapping[str, Attack]] = {
         script=f"{HONEST}cat > $J/check.sh <<'END'\n"
         "printf '\\033]0;owned\\007FAILED \\342\\200\\256evil\\n\\033[2J'; exit 1\nEND\n",
         state="dead",
-        said="FAILED",
+        said="red",
     ),
     "t03-hang": Attack(
         script=f"{HONEST}echo 'kill -9 -1; sleep 1; exit 1' > $J/check.sh", state="dead"
@@ -459,7 +460,7 @@ BOMBS: Final[Mapping[str, Attack]] = {
     "b03-deep": Attack(
         script=f'{HONEST}python3 -c \'import os; os.chdir(os.environ["J"])\n'
         'for _ in range(10000): os.mkdir("d"); os.chdir("d")\nopen("x", "w").write("x")\'',
-        state="dead",
+        state="dead", said="could not open directory.*too long",
     ),
     "b04-forks": Attack(script=f"{HONEST}f() {{ f | f & f; }}; f", state="dead"),
     "b05-temporary": sealed("head -c 2G /dev/zero > $TMPDIR/big", "space|too large|limit"),
@@ -479,7 +480,9 @@ LONG_BOMBS: Final[Mapping[str, Attack]] = {
     ),
     "b12-sparse": refused("truncate -s 500M $J/big", "size|larger|bytes|cannot be read"),
     "b13-processor": Attack(
-        script=f"{HONEST}while :; do :; done", state="dead", said="deadline|not done"
-    ),
+        script=f"{HONEST}while :; do :; done", state="dead", said="not done"),
+    "b14-first-process": Attack(
+        script=f"{HONEST}python3 -c 'import ctypes; ctypes.CDLL(None).ptrace(16, 1, 0, 0)'",
+        state="dead", said="not done"),
 }
 """Bombs that take their time."""
