@@ -25,7 +25,7 @@ from overhead import AGENT, LINE
 
 from worktrees.git import open_repository
 from worktrees.lock import worktree_lock
-from worktrees.names import RunId, job_ref, JobId
+from worktrees.names import JobId, RunId, job_ref
 from worktrees.pool import Pool
 from worktrees.workspace import Plain
 

@@ -90,6 +90,7 @@ class Ledger:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._blank = False  # its maker was killed before it had tables
         try:
             if read_only:
                 self._db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
@@ -109,6 +110,7 @@ class Ledger:
                 f" knows {VERSION}); update the factory"
             )
         if read_only:
+            self._blank = version == 0
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -196,6 +198,8 @@ class Ledger:
 
     def runs(self) -> tuple[RunId, ...]:
         """Give all runs, oldest first."""
+        if self._blank:
+            return ()
         try:
             rows = self._db.execute("SELECT run FROM events GROUP BY run ORDER BY min(seq)")
             return tuple(RunId(run) for (run,) in rows.fetchall())

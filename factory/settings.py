@@ -175,7 +175,9 @@ def load(
     )
 
 
-def jobs_file(path: Path, settings: Settings) -> tuple[Job, ...]:
+def jobs_file(
+    path: Path, settings: Settings, *, taken_ids: Collection[str] = ()
+) -> tuple[Job, ...]:
     """Give the jobs of a file of ``[[job]]`` tables; raise ``ConfigErrors`` with its mistakes."""
     read = sources.toml_file(path, name=str(path))
     if read is None:
@@ -188,7 +190,7 @@ def jobs_file(path: Path, settings: Settings) -> tuple[Job, ...]:
     tables = JobsFile.model_validate(sound.source.tree).job
     if not tables and not errors:
         errors.append(read.error(Fault(path=(), what="holds no [[job]]", hint="write one or more")))
-    line, taken = settings.rules.stations, [job.id for job in settings.jobs]
+    line, taken = settings.rules.stations, [*(job.id for job in settings.jobs), *taken_ids]
     checked = references.jobs(tables, line, broken=sound.broken, taken=taken)
     errors.extend(read.error(fault) for fault in checked.faults)
     if errors:

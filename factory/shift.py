@@ -117,7 +117,7 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
         run = sites.new_run()
         delivery = sites.deliver_to(site, run)
         sites.check_repository(site, delivery)
-        sites.check_stations(site.settings.rules, order.jobs)
+        sites.check_stations(site, order.jobs)
         event = Opened(
             run=run,
             base=delivery.base,

@@ -19,7 +19,7 @@ from factory.settings import Environment
 from stations.box import NoSandbox, Sandbox
 from stations.contract import Job, Kind, StationSpec
 from stations.sandbox import Finding, SandboxKind, choose, preflight
-from stations.tools import Surroundings
+from stations.tools import Surroundings, ToolMissingError, resolve
 from worktrees import checkout
 from worktrees.git import Identity, Repository, in_checkout
 from worktrees.lock import Flock, owner_lock, worktree_lock
@@ -165,14 +165,35 @@ def check_room(site: Site) -> None:
         )
 
 
-def check_stations(rules: Rules, jobs: Sequence[Job]) -> None:
-    """Complain of jobs at stations that this release cannot work."""
-    routes = {job.route for job in jobs} | ({rules.repair} if rules.repair else set())
-    reached = {to for name in routes for to in rules.station(name).on.values()}
+def check_stations(site: Site, jobs: Sequence[Job]) -> None:
+    """Complain of stations that these jobs reach and that cannot work here."""
+    rules, around = site.settings.rules, surroundings_of(site)
     for spec in rules.stations:
-        if spec.name not in routes | reached:
+        if spec.name not in _reached(rules, jobs):
             continue
         _check_station(spec)
+        if site.settings.env.setup is not None:
+            continue  # it may be what brings the program
+        try:
+            resolve((spec.agent.run if spec.agent is not None else spec.run)[0], site.place, around)
+        except ToolMissingError as error:
+            raise Complaint(
+                f"station {spec.name}: {error}",
+                hint="`factory doctor` looks at every station",
+                code=7,
+            ) from error
+
+
+def _reached(rules: Rules, jobs: Sequence[Job]) -> set[str]:
+    """Give the stations to which these jobs may come, repairs and hand-offs included."""
+    found: set[str] = set()
+    ahead: list[str] = [*(job.route for job in jobs), *([rules.repair] if rules.repair else [])]
+    while ahead:
+        name = ahead.pop()
+        if name not in found and any(spec.name == name for spec in rules.stations):
+            found.add(name)
+            ahead += rules.station(name).on.values()
+    return found
 
 
 def _check_station(spec: StationSpec) -> None:

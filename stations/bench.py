@@ -169,8 +169,8 @@ def export(bench: Bench, *, tree: Path, room: Path, base: Oid, message: str) -> 
         raise ExportError(msg)
     unread = [line for line in ran.err.splitlines() if line.startswith(_UNREAD)]
     if unread:  # git goes on without what lies in there, as if it had been deleted
-        path, _, why = printable(unread[0].removeprefix(b"warning: ")).rpartition(": ")
-        msg = f"its files cannot be read as a change: {path[:200]}: {why}"
+        said = printable(unread[0].removeprefix(b"warning: "))[:300]
+        msg = f"its files cannot be read as a change: {said}"
         raise ExportError(msg)
     commit = exported_commit(ran.err)
     if not ran.good or commit is None:

@@ -277,10 +277,10 @@ def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Jo
     for word in words:
         if word.startswith(ISSUE):
             raise Complaint(f"{word}: this release cannot read issues yet", code=7)
+        taken = {job.id for job in found} | {job.id for job in site.settings.jobs}
         if word.startswith("@"):
-            found += settings.jobs_file(Path(word[1:]), site.settings)
+            found += settings.jobs_file(Path(word[1:]), site.settings, taken_ids=taken)
         else:
-            taken = {job.id for job in found} | {job.id for job in site.settings.jobs}
             found.append(settings.job_from_text(word, site.settings, taken_ids=taken))
     if only is not None:
         found = _at(site, found, only)

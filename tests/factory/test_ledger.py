@@ -162,3 +162,15 @@ def test_what_is_no_ledger_is_named(tmp_path: Path) -> None:
         db.close()
         with pytest.raises(LedgerError, match="cannot read"):
             ledger.line(RUN)
+
+
+def test_a_file_whose_maker_was_killed_holds_no_run(path: Path) -> None:
+    """A reader finds no run in a ledger that has no tables yet; a writer makes them."""
+    path.parent.mkdir()
+    path.touch()
+
+    with Ledger(path, read_only=True) as reader:
+        assert reader.runs() == ()
+    with Ledger(path) as writer:
+        writer.append(RUN, [opening()], 1.0)
+        assert writer.runs() == (RUN,)

@@ -56,6 +56,7 @@ from stations.contract import (
     Lost,
     Outcome,
     Red,
+    Spend,
     Split,
     StationSpec,
     Strayed,
@@ -592,3 +593,17 @@ def test_a_resume_sets_the_alarm_of_a_resting_job_anew() -> None:
     desk.now = place.until
     desk.send(Woke())
     assert desk.started() == ["a"]
+
+
+def test_a_job_whose_time_is_spent_gets_no_other_attempt() -> None:
+    """A retry that its own budget has no room for is not begun; work that was saved is kept."""
+    desk = Desk(job("a", budget=Budget(seconds=10.0)))
+
+    desk.finish("a", Failed(fault="late", retryable=True, spend=Spend(seconds=10.5)))
+    desk.now += 100
+    desk.send(Woke())
+
+    place = desk.place("a")
+    assert isinstance(place, Dead)
+    assert place.fault == "the 10 seconds of its budget are spent"
+    assert desk.started() == []

@@ -6,7 +6,6 @@ It knows git, the file system, the process table and the ledger's rows, and noth
 import hashlib
 import json
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -95,20 +94,6 @@ def landings(toy: Toy, before: Before) -> list[Landed]:
     return found
 
 
-def rows(toy: Toy, query: str) -> list[tuple[Any, ...]]:
-    """Read rows of the ledger."""
-    path = toy.common / "factory" / "ledger.sqlite"
-    if not path.exists():
-        return []
-    base = sqlite3.connect(path)
-    try:
-        return base.execute(query).fetchall()
-    except sqlite3.OperationalError:
-        return []  # killed before it had tables
-    finally:
-        base.close()
-
-
 def reachable(toy: Toy) -> list[str]:
     """Check that every commit that the ledger calls saved is reachable from a ref (I4)."""
     saved = [
@@ -142,7 +127,7 @@ def _blob(data: bytes) -> str:
 
 
 def _tested(toy: Toy, before: Before, foreign: Collection[str]) -> list[str]:
-    verdicts = rows(toy, "SELECT tree, key, body FROM verdicts")
+    verdicts = toy.rows("SELECT tree, key, body FROM verdicts")
     base = toy.git("rev-parse", f"{before.tip}^{{tree}}").text
     keys = {key for tree, key, _ in verdicts if tree == base}
     green = {
@@ -181,7 +166,7 @@ def _settled(
 ) -> list[str]:
     said = states(document)
     placed = [job["id"] for event in toy.events("placed") for job in event["jobs"]]
-    runs = {name for (name,) in rows(toy, "SELECT DISTINCT run FROM events")}
+    runs = {name for (name,) in toy.rows("SELECT DISTINCT run FROM events")}
     faults = []
     if len(runs) == 1 and sorted(placed) != sorted(said):
         faults.append(f"I8: placed {sorted(placed)}, ended {sorted(said)}")

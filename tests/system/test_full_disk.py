@@ -11,7 +11,7 @@ import pytest
 
 from factory.ledger import Ledger, LedgerError, Record
 from tests.run import RunError, run
-from tests.system.outside import agent_bytes, check, lost_bytes, remember, rows
+from tests.system.outside import agent_bytes, check, lost_bytes, remember
 from tests.system.sites import WAITS, WRITES, Plan, Toy, make_toy, report, states, until
 from worktrees.names import RunId
 
@@ -192,4 +192,4 @@ def test_a_run_goes_on_after_its_last_transaction_was_torn(tmp_path):
 
     check(toy, before, document)
     assert set(states(document).values()) == {"landed"}
-    assert rows(toy, "PRAGMA integrity_check") == [("ok",)]
+    assert toy.rows("PRAGMA integrity_check") == [("ok",)]

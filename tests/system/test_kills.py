@@ -68,7 +68,7 @@ def test_a_run_stands_many_more_kills(seed, tmp_path):
     storm(tmp_path, seed)
 
 
-def shot(tmp_path, call, number, fault="signal=KILL"):
+def shot(tmp_path, call, number, fault="signal=KILL", seconds=50):
     """Strike whoever of a run makes the n-th call of a kind, resume, and check."""
     if which("strace") is None:
         pytest.skip("strace is not installed: no kill at a system call was tried")
@@ -80,7 +80,7 @@ def shot(tmp_path, call, number, fault="signal=KILL"):
     ]
     words = ("run", "--yes", "--trust", "--json")
     with toy.start(*words, prefix=prefix) as child:
-        ran = child.wait(60)
+        ran = child.wait(seconds)
     assert b"Traceback" not in ran.err
     until(lambda: not toy.alive(), seconds=2, what="no process outlives it (I5)")
     seen = agent_bytes(toy)
@@ -114,7 +114,7 @@ def test_a_kill_at_every_system_call_is_made_good(call, tmp_path):
         shot(tmp_path / str(number), call, number)
 
 
-FAULTS = [("write", "ENOSPC"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fsync", "EIO")]
+FAULTS = [("write", "ENOSPC"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO")]
 
 
 @pytest.mark.parametrize(("call", "fault"), FAULTS)
@@ -124,11 +124,12 @@ def test_an_error_of_the_disk_is_made_good(call, fault, tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("call", "fault"), [*FAULTS, ("link", "EIO"), ("rename", "ENOSPC")])
+@pytest.mark.parametrize(("call", "fault"), [*FAULTS, ("fsync", "EIO"), ("link", "EIO")])
 def test_an_error_of_the_disk_at_every_call_is_made_good(call, fault, tmp_path):
     """The same holds at each call of each kind."""
     for number in range(1, CALLS[call] + 1):
-        shot(tmp_path / str(number), call, number, f"error={fault}")
+        # A call that fails in every program keeps stations at rest, three times a minute.
+        shot(tmp_path / str(number), call, number, f"error={fault}", seconds=400)
 
 
 def test_work_that_an_agent_left_uncommitted_is_brought_out(tmp_path):

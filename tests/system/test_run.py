@@ -388,12 +388,15 @@ def test_jobs_may_stand_in_a_file_of_their_own(user: User, tmp_path: Path) -> No
     rows = user.run(f"@{jobs}")
     jobs.write_text(job("filed", "echo 1 > b/1", scop=["b/**"]))
     wrong = user.document("run", f"@{jobs}", schema="factory.error/1", code=2)
+    jobs.write_text(job("filed", "echo 1 > b/1", scope=["b/**"]))
+    twice = user.document("run", f"@{jobs}", f"@{jobs}", schema="factory.error/1", code=2)
     missing = user.document("run", "@nowhere.toml", schema="factory.error/1", code=2)
     issue = user.document("run", "gh:123", schema="factory.error/1", code=7)
 
     assert states(rows) == {"filed": "landed"}
     assert f"{jobs}:5:1: error:" in wrong["error"]
     assert 'did you mean "scope"' in wrong["error"]
+    assert 'the id "filed" is taken' in twice["error"]
     assert "does not exist" in missing["error"]
     assert "issues" in issue["error"]
 
@@ -419,3 +422,21 @@ def test_a_resume_needs_the_line_as_it_was(user: User) -> None:
 
     user.fac("pause", "--run", first)
     assert states(user.rows("resume", first)) == {"one": "landed"}
+
+
+def test_a_station_without_its_program_is_refused_before_anything_starts(user: User) -> None:
+    """Every station that the jobs can reach is looked at, also through hand-offs and repairs."""
+    far = {"runtime": "command", "run": ["nonesuch"]}
+    user.configure(
+        station("code", scope=["a/**"], agent=SH, on={"failed": "senior"}),
+        station("senior", scope=["a/**"], agent=SH, on={"failed": "boss"}),
+        station("boss", scope=["a/**"], agent=far),
+        station("aside", scope=["b/**"], agent={**far, "run": ["nowhere"]}),
+        TESTS,
+        job("one", **ONE),
+    )
+
+    error = user.document("run", "--trust", schema="factory.error/1", code=7)
+
+    assert "station boss: nonesuch: not found" in error["error"]
+    assert user.document("resume", schema="factory.run/1")["run"] is None

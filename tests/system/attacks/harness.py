@@ -15,10 +15,12 @@ from tests.conftest import make_repository
 from tests.run import Ran, run
 from tests.system.attacks.scripts import HONEST, Attack
 from tests.system.outside import Before, check, remember
-from tests.system.sites import Plan, Toy, report
+from tests.system.sites import SECRET, Plan, Toy, report
 
 AGENT: Final = "J=jobs/$FACTORY_JOB; export J; exec sh -eu attacks/$FACTORY_JOB.sh\n"
 CHECKS: Final = (
+    "git status >/dev/null; git diff HEAD~1 >/dev/null; git log -p -1 >/dev/null\n"
+    "if test -f pytest.py; then python3 -m pytest; fi; python3 -c 'import json, site'\n"
     "for file in jobs/*/check.sh; do if test -f $file; then sh $file || exit 1; fi; done\n"
     "for file in jobs/*/x.txt; do test -s $file || exit 1; done\n"
 )
@@ -45,11 +47,18 @@ class Arena:
         words = ("run", "--yes", "--trust", "--json")
         ran = self.toy.factory(*words, timeout=timeout)
         assert b"Traceback" not in ran.err, ran.err.decode()
+        assert SECRET.encode() not in ran.out + ran.err
+        assert not UNSAFE.search(ran.err.decode()), ran.err
         return report(ran)
 
     def say(self, *words: str) -> Ran:
-        """Type another command."""
-        return self.toy.factory(*words)
+        """Type another command; what it says is safe to show."""
+        ran = self.toy.factory(*words)
+        said = (ran.out + ran.err).decode()
+        assert "Traceback" not in said, said
+        assert SECRET not in said
+        assert not UNSAFE.search(said), (words, said)
+        return ran
 
     def judge(self, document: Mapping[str, Any]) -> None:
         """Assert that the host is whole, honest work landed, and each attack ended as it must."""
@@ -104,8 +113,8 @@ class Arena:
 
 
 @contextmanager
-def arena(place: Path, attacks: Mapping[str, Attack], *, jobs: str = "") -> Iterator[Arena]:
-    """Give an arena in a fresh directory; ``jobs`` are further tables of factory.toml."""
+def arena(place: Path, attacks: Mapping[str, Attack]) -> Iterator[Arena]:
+    """Give an arena in a fresh directory."""
     checkout, owned, victim = place / "repo", place / "owned", place / "victim"
     owned.mkdir()
     victim.write_text("whole")
@@ -123,7 +132,7 @@ def arena(place: Path, attacks: Mapping[str, Attack], *, jobs: str = "") -> Iter
         files = {f"attacks/{name}.sh": _filled(each.script, words) for name, each in every.items()}
         files |= {f"jobs/{name}/x.txt": "start\n" for name in every}
         files |= {"agent.sh": AGENT, "check.sh": CHECKS, "README.md": "read me\n"}
-        files["factory.toml"] = _configuration(every, marker) + _filled(jobs, words)
+        files["factory.toml"] = _filled(_configuration(every, marker), words)
         make_repository(checkout, files)
         plan = Plan(jobs=tuple(every), target="line")
         toy = Toy(path=checkout.resolve(), marker=marker, plan=plan)
@@ -155,12 +164,15 @@ kind = "test"
 run = ["sh", "check.sh", "{marker}"]
 timeout = "20s"
 """
-    return head + "".join(
-        f'[[job]]\nid = "{name}"\ntitle = "Edit {name}"\nbrief = "Write jobs/{name}/x.txt"\n'
-        f"scope = {json.dumps(attack.scope or [f'jobs/{name}/**'])}\n"
-        f"budget = {{ attempts = {attack.attempts} }}\n"
-        for name, attack in attacks.items()
-    )
+    return head + "".join(_table(name, attack) for name, attack in attacks.items())
+
+
+def _table(name: str, attack: Attack) -> str:
+    texts = {"id": name, "title": attack.title or f"Edit {name}", "brief": attack.brief}
+    lines = [f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items()]
+    scope = json.dumps(attack.scope or [f"jobs/{name}/**"])
+    lines += [f"scope = {scope}", f"budget = {{ attempts = {attack.attempts} }}", ""]
+    return "\n".join(["[[job]]", *lines])
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:
@@ -175,6 +187,6 @@ def _listeners() -> Iterator[tuple[socket.socket, socket.socket]]:
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         unix.bind(f"\0attacks-{uuid4().hex}")
         unix.listen()
-        tcp.setblocking(False)
-        unix.setblocking(False)
+        tcp.settimeout(0)
+        unix.settimeout(0)
         yield tcp, unix

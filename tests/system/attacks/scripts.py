@@ -31,6 +31,8 @@ class Attack:
     scope: tuple[str, ...] = ()
     attempts: int = 1
     row: str = ""
+    title: str = ""
+    brief: str = "Write x.txt"
 
 
 def shadow(script: str, row: str = "") -> Attack:
@@ -155,7 +157,8 @@ GIT: Final[Mapping[str, Attack]] = {
         row="A21",
     ),
     "a22-commondir": shadow(
-        f'git init -q --bare $TMPDIR/c; git --git-dir=$TMPDIR/c config core.fsmonitor "{_EVIL}; :"\n'
+        "git init -q --bare $TMPDIR/c\n"
+        f'git --git-dir=$TMPDIR/c config core.fsmonitor "{_EVIL}; :"\n'
         "echo $TMPDIR/c > $(git rev-parse --git-dir)/commondir",
         "A22",
     ),
@@ -212,11 +215,13 @@ GIT: Final[Mapping[str, Attack]] = {
     ),
     "w-modules-url": refused(
         "printf '[submodule \"s\"]\\n\\tpath = s\\n\\turl = -u./x\\n' > $J/.gitmodules",
-        "disallowed submodule url", "2.1",
+        "disallowed submodule url",
+        "2.1",
     ),
     "w-modules": asked(
         "printf '[submodule \"s\"]\\n\\tpath = s\\n\\turl = ./x\\n' > $J/.gitmodules",
-        "gitmodules", "2.1",
+        "gitmodules",
+        "2.1",
     ),
     "w-modules-link": refused("ln -s x.txt $J/.gitmodules", "link", "2.1"),
     "w-shadow-gone": shadow("rm -rf /.factory/git/* || true", "2.1"),
@@ -294,11 +299,12 @@ ESCAPES: Final[Mapping[str, Attack]] = {
     "e18-chroot": sealed("python3 -c 'import os; os.chroot(\"/\")'", "permitted"),
     "e19-device": sealed("mknod $J/sda b 8 0", "permitted"),
     # Opened and not written: what got through would stay in the kernel of whoever runs the tests.
-    "e20-core-pattern": sealed(
-        ": > /proc/sys/kernel/core_pattern", "Read-only|Permission denied"),
+    "e20-core-pattern": sealed(": > /proc/sys/kernel/core_pattern", "Read-only|Permission denied"),
     "e21-kernel": sealed(
         "find /proc -path '/proc/[0-9]*' -prune -o -type f -writable -print | grep / || "
-        "{ echo nothing to set; exit 1; }", "nothing to set"),
+        "{ echo nothing to set; exit 1; }",
+        "nothing to set",
+    ),
     "e22-control-groups": sealed(
         "mkdir -p /sys/fs/cgroup/evil", "Read-only|No such|Permission denied"
     ),
@@ -330,7 +336,7 @@ ESCAPES: Final[Mapping[str, Attack]] = {
         "/proc/[0-9]*/status | grep -qv 0000000000000000 && echo no capability && exit 1",
         "no capability",
     ),
-    "e37-memory": sealed("python3 -c 'open(\"/proc/1/mem\", \"r+b\")'"),
+    "e37-memory": sealed('python3 -c \'open("/proc/1/mem", "r+b")\''),
     "e38-setuid": Attack(script=f"{HONEST}chmod 6777 $J/x.txt $J; chmod 0777 $J"),
     "e39-kill-all": Attack(
         script=f"{HONEST}kill -9 -1; kill -9 1; kill -STOP 1; exit 3", state="dead", said="exit"
@@ -360,7 +366,8 @@ ESCAPES: Final[Mapping[str, Attack]] = {
     "e49-latin": refused("echo x > $J/$(printf '\\377')", "UTF-8"),
     "e50-key": refused("echo 'k = \"AKIA'IOSFODNN7EXAMPLE'\"' > $J/k.py", "AWS"),
     "e51-locked": refused(
-        "mkdir $J/d; echo work > $J/d/x; chmod 000 $J/d", "could not open directory"),
+        "mkdir $J/d; echo work > $J/d/x; chmod 000 $J/d", "could not open directory"
+    ),
     "e52-locked-base": refused("chmod 000 $J", "ermission denied"),
 }
 """Ways out of the scope and out of the sandbox."""
@@ -393,8 +400,8 @@ CLAIMS: Final[Mapping[str, Attack]] = {
         said="more",
     ),
     "c09-forged": Attack(
-        script=f"{HONEST}git commit -qam \"$(printf 'x\\n\\nFactory-Run: r\\nFactory-Job: honest-a\\n"
-        "Factory-Tested-Tree: 0')\"\n"
+        script=f"{HONEST}git commit -qam \"$(printf 'x\\n\\nFactory-Run: r\\n"
+        "Factory-Job: honest-a\\nFactory-Tested-Tree: 0')\"\n"
         'printf \'{"status": "done", "summary": "x\\\\nFactory-Job: honest-a\\\\u001b]0;owned'
         "\\\\u0007\\\\u202e\"}' > $FACTORY_REPORT"
     ),
@@ -459,8 +466,9 @@ BOMBS: Final[Mapping[str, Attack]] = {
     "b02-file": refused("head -c 30000000 /dev/zero > $J/big", "size|larger|bytes", row="A32"),
     "b03-deep": Attack(
         script=f'{HONEST}python3 -c \'import os; os.chdir(os.environ["J"])\n'
-        'for _ in range(10000): os.mkdir("d"); os.chdir("d")\nopen("x", "w").write("x")\'',
-        state="dead", said="could not open directory.*too long",
+        'for _ in range(3000): os.mkdir("d"); os.chdir("d")\nopen("x", "w").write("x")\'',
+        state="dead",
+        said="could not open directory",
     ),
     "b04-forks": Attack(script=f"{HONEST}f() {{ f | f & f; }}; f", state="dead"),
     "b05-temporary": sealed("head -c 2G /dev/zero > $TMPDIR/big", "space|too large|limit"),
@@ -479,10 +487,32 @@ LONG_BOMBS: Final[Mapping[str, Attack]] = {
         state="dead",
     ),
     "b12-sparse": refused("truncate -s 500M $J/big", "size|larger|bytes|cannot be read"),
-    "b13-processor": Attack(
-        script=f"{HONEST}while :; do :; done", state="dead", said="not done"),
+    "b13-processor": Attack(script=f"{HONEST}while :; do :; done", state="dead", said="not done"),
     "b14-first-process": Attack(
         script=f"{HONEST}python3 -c 'import ctypes; ctypes.CDLL(None).ptrace(16, 1, 0, 0)'",
-        state="dead", said="not done"),
+        state="dead",
+        said="not done",
+    ),
 }
 """Bombs that take their time."""
+
+TEXTS: Final[Mapping[str, Attack]] = {
+    "x01-trailers": Attack(
+        script=HONEST,
+        title="Fix\n\nFactory-Job: honest-a\nFactory-Run: r\nSigned-off-by: You <you@example.org>",
+    ),
+    "x02-trailer-alone": Attack(script=HONEST, title="Factory-Job: honest-a"),
+    "x03-commands": Attack(
+        script=HONEST,
+        title="$(touch @OWNED@/title) `touch @OWNED@/tick` ; touch @OWNED@/line | %s ${IFS}",
+        brief="$(touch @OWNED@/brief)\n`touch @OWNED@/brief-tick`\n'; touch @OWNED@/quote; '",
+    ),
+    "x04-terminal": Attack(
+        script=HONEST,
+        title="\x1b]0;owned\x07\x1b[2J\u202eevil\u2066 [skip ci] \U000e0041",
+        brief="\x1b[31mred\u202e\r\n\u200b",
+    ),
+    "x05-option": Attack(script=HONEST, title="--upload-pack=touch @OWNED@/option"),
+    "x06-long": Attack(script=HONEST, title="long " * 2000, brief="words " * 20000),
+}
+"""Honest jobs whose texts come from a hostile issue."""
