@@ -1,4 +1,4 @@
-"""What all benchmarks share: a real run watched from outside, medians, and figures as text and JSON."""
+"""What all benchmarks share: a run watched from outside, medians, figures as text and JSON."""
 
 import argparse
 import json
@@ -70,7 +70,7 @@ class Report:
     """The figures of one benchmark, printed as they come and kept as JSON."""
 
     name: str
-    machine: Mapping[str, object] = field(default_factory=lambda: machine())
+    machine: Mapping[str, object]
     figures: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -200,10 +200,10 @@ def events(place: Path) -> list[tuple[float, dict[str, object]]]:
     return [(at, json.loads(body)) for at, body in rows]
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[..., object], *given: object) -> float:
     """Give how many seconds something takes."""
     began = time.monotonic()
-    work()
+    work(*given)
     return time.monotonic() - began
 
 

@@ -5,7 +5,18 @@ The baseline does the least that git alone can: worktree, commit, merge, removal
 
 from pathlib import Path
 
-from measure import Report, arguments, factory, git, leftovers, middle, repository, scratch, timed
+from measure import (
+    Report,
+    arguments,
+    factory,
+    git,
+    leftovers,
+    machine,
+    middle,
+    repository,
+    scratch,
+    timed,
+)
 
 LINE = """\
 version = 1
@@ -26,7 +37,7 @@ AGENT = 'echo "$FACTORY_JOB" > "jobs/$FACTORY_JOB.txt"\n'
 
 
 def trivial(place: Path, *, files: int, jobs: int, seats: int) -> Path:
-    """Make a repository of so many files, with so many jobs that each change a file of their own."""
+    """Make a repository of so many files and jobs; each job changes a file of its own."""
     tables = "".join(
         f'[[job]]\nid = "j{i}"\ntitle = "Do {i}"\nbrief = "Write part number {i} of all parts"\n'
         f'scope = ["jobs/j{i}.txt"]\n'
@@ -58,7 +69,7 @@ def naive(place: Path, jobs: int) -> None:
 def main() -> None:
     """Measure runs of one job, for the latency, and runs of many, for the cost of each."""
     options = arguments(__doc__ or "", trials=3, files=300, jobs=40, seats=4)
-    report = Report(name="overhead")
+    report = Report(name="overhead", machine=machine())
     ones: list[float] = []
     each: list[float] = []
     base: list[float] = []
@@ -75,7 +86,7 @@ def main() -> None:
                 report.add(what, run.wall / count, f"{run.wall / count:.3f}  (load {run.load:.1f})")
             place = room / f"{number}-naive" / "repo"
             trivial(place, files=options.files, jobs=options.jobs, seats=1)
-            base.append(timed(lambda at=place: naive(at, options.jobs)) / options.jobs)  # type: ignore[misc]
+            base.append(timed(naive, place, options.jobs) / options.jobs)
             report.add(f"git alone, trial {number}: s per job", base[-1])
     report.add("whole command for one job, median", middle(ones))
     report.add("factory, s per landed job (target <= 0.4)", middle(each))

@@ -4,10 +4,10 @@ The repository is made from a seed. The baseline is ``git worktree add`` on the 
 """
 
 import random
+import threading
 from pathlib import Path
 
 from measure import (
-    ROOT,
     Report,
     arguments,
     events,
@@ -15,6 +15,7 @@ from measure import (
     git,
     high,
     leftovers,
+    machine,
     middle,
     repository,
     scratch,
@@ -23,11 +24,12 @@ from measure import (
 )
 from overhead import AGENT, LINE
 
+from tests.run import run as program
 from worktrees.git import open_repository
 from worktrees.lock import worktree_lock
-from worktrees.names import JobId, RunId, job_ref
+from worktrees.names import JobId, Oid, RunId, job_ref
 from worktrees.pool import Pool
-from worktrees.workspace import Plain
+from worktrees.workspace import Plain, clear, empty_trash
 
 
 def large(place: Path, *, files: int, jobs: int, seed: int) -> Path:
@@ -62,52 +64,51 @@ def hand_out(place: Path, jobs: int) -> tuple[list[float], list[float], int]:
     repo = open_repository(place)
     base = repo.git.resolve("HEAD")
     assert base is not None
-    run, lock = RunId("bench"), worktree_lock(repo.factory)
-    grower = Plain(repository=repo, lock=lock)
-    grown: list[float] = []
-    given: list[float] = []
-    with Pool(repo, run, grower=grower, bound=jobs, base=base) as pool:
-        for serial in range(jobs):
-            grown.append(timed(lambda number=serial: wait(pool, number + 1)))  # type: ignore[misc]
-        for serial in range(jobs):
-            ref = job_ref(run, JobId(f"j{serial}"))
-            taken = []
-            given.append(
-                timed(
-                    lambda at=serial, ref=ref: taken.append(  # type: ignore[misc]
-                        pool.take(at, ref=ref, start=base, expected=None)
-                    )
-                )
-            )
-            if serial == 0:
-                bytes_each = size(taken[0].tree)
-            pool.give_back(taken[0])
-            repo.git("update-ref", "-d", ref)
-    return grown, given, bytes_each
+    grower = Plain(repository=repo, lock=worktree_lock(repo.factory))
+    with Pool(repo, RunId("bench"), grower=grower, bound=jobs, base=base) as pool:
+        grown = [timed(wait, pool, number + 1) for number in range(jobs)]
+        given = [timed(take, pool, serial, base) for serial in range(jobs)]
+        return grown, given, size(repo.factory / "trees/bench-0")
+
+
+def take(pool: Pool, serial: int, base: Oid) -> None:
+    """Take a workspace as a seat does."""
+    ref = job_ref(RunId("bench"), JobId(f"j{serial}"))
+    pool.take(serial, ref=ref, start=base, expected=None)
 
 
 def wait(pool: Pool, number: int) -> None:
     """Wait until so many stand grown."""
-    import threading
-
     tick = threading.Event()
     while pool.ready() < number:
         tick.wait(0.005)
 
 
+def tidy(place: Path) -> None:
+    """Take the workspaces of the pool's own measurement away."""
+    repo = open_repository(place)
+    with worktree_lock(repo.factory):
+        for tree in tuple((repo.factory / "trees").iterdir()):
+            clear(repo, tree.name)
+    empty_trash(repo.factory / "trash", going=lambda: True)
+    refs = git(place, "for-each-ref", "--format=delete %(refname)", "refs/heads/factory")
+    program(["git", "update-ref", "--stdin"], cwd=place, stdin=f"{refs}\n".encode())
+
+
 def main() -> None:
     """Measure the pool alone, git alone, and a whole run of thirty agents."""
     options = arguments(__doc__ or "", files=20_000, jobs=30, seed=7)
-    report = Report(name="thirty")
+    report = Report(name="thirty", machine=machine())
     with scratch() as room:
         place = large(room / "repo", files=options.files, jobs=options.jobs, seed=options.seed)
         grown, given, each = hand_out(place, options.jobs)
+        tidy(place)
         report.add("grow in the background, s p50", middle(grown))
         report.add("hand out when grown, s p50", middle(given))
         report.add("hand out when grown, s p95", high(given))
         report.add("disk per workspace, MB", round(each / 1e6, 1))
         added = [
-            timed(lambda i=i: git(place, "worktree", "add", "-q", "--detach", str(room / f"w{i}")))  # type: ignore[misc]
+            timed(git, place, "worktree", "add", "-q", "--detach", str(room / f"w{i}"))
             for i in range(7)
         ]
         report.add("git worktree add, s p50", middle(added))
@@ -127,5 +128,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert ROOT
     main()

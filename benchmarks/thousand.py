@@ -1,6 +1,6 @@
 """A thousand trivial jobs in one run: cost per job and memory must not grow with what was done."""
 
-from measure import Look, Report, arguments, events, factory, git, leftovers, scratch
+from measure import Look, Report, arguments, events, factory, git, leftovers, machine, scratch
 from overhead import trivial
 
 
@@ -22,7 +22,7 @@ def middle_of(looks: tuple[Look, ...], part: int) -> Look:
 def main() -> None:
     """Run them and compare the first tenth with the last."""
     options = arguments(__doc__ or "", jobs=1000, files=300, seats=4)
-    report = Report(name="thousand")
+    report = Report(name="thousand", machine=machine())
     with scratch() as room:
         place = trivial(room / "repo", files=options.files, jobs=options.jobs, seats=options.seats)
         run = factory(place, options.code)

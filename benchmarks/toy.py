@@ -15,12 +15,14 @@ from measure import (
     factory,
     git,
     leftovers,
+    machine,
     middle,
-    program,
     repository,
     scratch,
     timed,
 )
+
+from tests.run import run as program
 
 SWARMGIT = "swarmgit==0.1.1"
 EIGHT = range(8)
@@ -147,14 +149,16 @@ def swarmgit(place: Path) -> Path | None:
     program([PYTHON, "-m", "venv", place], timeout=120)
     python = place / "bin/python"
     index = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    words = [python, "-m", "pip", "install", "-q", SWARMGIT]
+    words: list[str | Path] = [python, "-m", "pip", "install", "-q", SWARMGIT]
     return python if program(words, env=index, timeout=180, check=False).code == 0 else None
 
 
-def trial(report: Report, name: str, place: Path, work: Callable[[Path], None]) -> float:
+def trial(
+    report: Report, name: str, place: Path, work: Callable[..., None], *given: object
+) -> float:
     """Measure one way of doing the toy on a fresh repository."""
     toy(place)
-    wall = timed(lambda: work(place))
+    wall = timed(work, place, *given)
     left = leftovers(place)
     report.add(name, {"wall": round(wall, 2), "landed": landed(place), "left": len(left)})
     return wall
@@ -163,7 +167,7 @@ def trial(report: Report, name: str, place: Path, work: Callable[[Path], None]) 
 def main() -> None:
     """Run three trials of each, in turn, and give the medians."""
     options = arguments(__doc__ or "", trials=3)
-    report = Report(name="toy")
+    report = Report(name="toy", machine=machine())
     ours: list[float] = []
     loops: list[float] = []
     swarms: list[float] = []
@@ -188,10 +192,7 @@ def main() -> None:
             loops.append(trial(report, f"serial loop {number}", where, loop))
             if python is not None:
                 where = room / f"swarm-{number}" / "toy"
-                used = python
-                swarms.append(
-                    trial(report, f"swarmgit {number}", where, lambda at: swarm(at, used))
-                )
+                swarms.append(trial(report, f"swarmgit {number}", where, swarm, python))
         shutil.rmtree(room / "swarmgit", ignore_errors=True)
     report.add("factory, median wall (target < 10)", middle(ours))
     report.add("serial loop, median wall", middle(loops))

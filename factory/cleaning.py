@@ -1,19 +1,21 @@
 """Cleaning: what runs left in the repository, shown first and removed only when asked."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from factory import shift
 from factory.ledger import Ledger
 from factory.line import Line
 from factory.shift import owning
-from factory.site import Site
-from stations.sandbox import choose
+from factory.site import Site, sandbox_of
+from stations.bench import discard
 from worktrees import janitor
 from worktrees.names import Oid, RunId, base_ref
 from worktrees.workspace import Reaper
 
-_OURS = ("refs/heads/factory/", "refs/factory/")
+_OURS: Final = "refs/factory/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Found:
     workspaces: tuple[str, ...]
     trash: int
     kept: Mapping[str, Oid]
-    force: bool
+    trees: tuple[Path, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -33,6 +35,7 @@ class Found:
         return (
             *(f"workspace  {name}" for name in self.workspaces),
             *(f"ref        {ref}" for ref in self.refs),
+            *(f"files      {tree}" for tree in self.trees),
             *trash,
         )
 
@@ -42,37 +45,40 @@ def leftovers(site: Site, *, force: bool) -> Found:
 
     The refs of a run that is not settled stay too: `factory resume` needs them.
     """
-    refs = dict(_refs(site))
-    own = {ref: oid for ref, oid in refs.items() if ref.startswith(_OURS)}
+    # Also of runs that ended before they were placed, which no ledger knows.
+    runs = sorted({*_runs(site), *janitor.runs_of(site.repository)})
+    own = dict(_own_refs(site, runs))
     open_runs = _open_runs(site)
     settled = {
         ref: oid for ref, oid in own.items() if not any(_belongs(ref, run) for run in open_runs)
     }
-    # Also of runs that ended before they were placed, which no ledger knows.
-    runs = sorted({*_runs(site), *janitor.runs_of(site.repository)})
     bases = {base_ref(run) for run in runs}
     kept = {
         ref: oid
         for ref, oid in own.items()
-        if ref not in settled or (ref not in bases and not _merged(site, oid))
+        if ref not in settled or (ref not in bases and not _merged(site, oid, own))
     }
     goes = own if force else {ref: oid for ref, oid in own.items() if ref not in kept}
     names = tuple(name for run in runs for name in janitor.names_of(site.repository, run))
     trash = site.repository.factory / "trash"
     count = sum(1 for _ in trash.iterdir()) if trash.is_dir() else 0
+    # Work that no commit could hold was kept as files beside the attempt's papers.
+    aside = tuple(sorted(site.repository.factory.glob("runs/*/*/*/tree-*"))) if force else ()
     left = {} if force else kept
-    return Found(refs=goes, workspaces=names, trash=count, kept=left, force=force)
+    return Found(refs=goes, workspaces=names, trash=count, kept=left, trees=aside)
 
 
 def remove(site: Site, found: Found, *, say: Callable[[str], None]) -> None:
     """Remove what was found; unfinished attempts are brought out to salvage before."""
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
         if found.workspaces:
-            shift.recover_all(site, ledger, choose(site.settings.sandbox), say=say)
+            shift.recover_all(site, ledger, sandbox_of(site, without=False), say=say)
         for ref, oid in found.refs.items():
             answer = site.repository.git("update-ref", "-d", "--", ref, oid, ok=(0, 1, 128))
             if answer.code:
                 say(f"{ref} moved meanwhile and was left alone")
+        for tree in found.trees:
+            discard(site.repository, tree)
         reaper.drain()
 
 
@@ -83,16 +89,22 @@ def document(found: Found, *, done: bool) -> dict[str, object]:
         "removed": done,
         "refs": dict(found.refs),
         "workspaces": list(found.workspaces),
+        "files": [str(tree) for tree in found.trees],
         "trash": found.trash,
         "kept": dict(found.kept),
     }
 
 
-def _refs(site: Site) -> Iterator[tuple[str, Oid]]:
-    listed = site.repository.git("for-each-ref", "--format=%(objectname) %(refname)").text
-    for line in listed.splitlines():
-        oid, _, ref = line.partition(" ")
-        yield ref, Oid(oid)
+def _own_refs(site: Site, runs: Iterable[RunId]) -> Iterator[tuple[str, Oid]]:
+    """Give the refs that a run made; a branch that somebody has checked out is theirs."""
+    heads = tuple(f"refs/heads/factory/{run}/" for run in runs)
+    trees = str(site.repository.factory / "trees")
+    form = "--format=%(objectname) %(refname) %(worktreepath)"
+    for line in site.repository.git("for-each-ref", form).text.splitlines():
+        oid, ref, place = f"{line} ".split(" ", 2)
+        theirs = place.strip() and not place.startswith(trees)
+        if ref.startswith((_OURS, *heads)) and not theirs:
+            yield ref, Oid(oid)
 
 
 def _runs(site: Site) -> tuple[RunId, ...]:
@@ -118,8 +130,8 @@ def _belongs(ref: str, run: RunId) -> bool:
     return f"/{run}/" in f"{ref}/"
 
 
-def _merged(site: Site, commit: Oid) -> bool:
+def _merged(site: Site, commit: Oid, own: Container[str]) -> bool:
     """Say whether a branch of the user's holds this commit."""
     git = site.repository.git
     contains = git("for-each-ref", "--contains", commit, "--format=%(refname)").text.splitlines()
-    return any(not ref.startswith(_OURS) for ref in contains)
+    return any(ref not in own for ref in contains)

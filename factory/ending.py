@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from factory.events import Dead, Landed, Proposed, Reason, Withdrawn
+from factory.events import Dead, Reason, Settled
 from factory.line import Line
 
 CLOSED: Final = {Reason.INTERRUPTED: 130, Reason.ENVIRONMENT: 7, Reason.BUDGET: 3}
@@ -16,6 +16,6 @@ def exit_code(line: Line) -> int:
     places = [work.place for work in line.jobs.values()]
     if any(isinstance(place, Dead) for place in places):
         return 1
-    settled = all(isinstance(place, Landed | Proposed | Withdrawn) for place in places)
+    settled = all(isinstance(place, Settled) for place in places)
     # What is left waits for a person's answer, for a job that does, or for the target to be freed.
     return 0 if settled else 4

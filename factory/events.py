@@ -146,7 +146,8 @@ class Withdrawn:
 
 
 Place = Waiting | Working | Resting | InGate | Landed | Proposed | NeedsYou | Dead | Withdrawn
-Final = Landed | Proposed | Dead | Withdrawn
+Settled = Landed | Proposed | Dead | Withdrawn
+"""The places at which a job has ended."""
 
 
 # --- what happens -------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from factory.events import (
     Reason,
     Resumed,
     Salvage,
+    Settled,
     Start,
     Started,
     Stop,
@@ -37,7 +38,7 @@ from factory.events import (
     Woke,
     Working,
 )
-from factory.line import INTERRUPTED, Line, step
+from factory.line import Line, step
 from stations.contract import Failed, Verdict
 from worktrees.failpoint import failpoint
 from worktrees.names import JobId, Oid, RunId
@@ -66,8 +67,8 @@ class Blocked:
 class Ground(Protocol):
     """What the floor does to the repository; the truth about what landed."""
 
-    def tip(self) -> Oid:
-        """Give the commit that the target stands at."""
+    def tip(self) -> Oid | None:
+        """Give the commit that the target stands at; None when the ref is gone."""
         ...
 
     def landed(self, tip: Oid) -> Mapping[JobId, Oid]:
@@ -80,6 +81,10 @@ class Ground(Protocol):
 
     def swap(self, plan: LandingPlan) -> bool:
         """Move the target by one compare-and-swap; False when it stood elsewhere."""
+        ...
+
+    def follow(self, old: Oid, new: Oid) -> None:
+        """Bring the user's clean checkout along after a landing; once more changes nothing."""
         ...
 
     def salvage(self, job: JobId, commit: Oid) -> None:
@@ -126,6 +131,7 @@ class Floor:
         self._ground = ground
         self._now = now
         self._watch = watch
+        self._stopping = False
 
     def tick(self, events: Sequence[Event]) -> None:
         """Record these events and what follows from them, then carry it out."""
@@ -149,7 +155,8 @@ class Floor:
             todo.extendleft(reversed(answers))
 
     def stop_all(self) -> None:
-        """End every attempt and trial under way; what they saved is kept."""
+        """End every attempt and trial under way or about to start; what they saved is kept."""
+        self._stopping = True
         for work in self.line.jobs.values():
             if isinstance(work.place, Working):
                 self._crew.stop(work.job.id, work.attempt)
@@ -159,7 +166,9 @@ class Floor:
     def look_at_target(self) -> None:
         """Notice when somebody else moved the target."""
         tip = self._ground.tip()
-        if tip != self.line.gate.target and self.line.gate.landing is None:
+        if tip is None:
+            self.tick([_gone(self.line)])
+        elif tip != self.line.gate.target and self.line.gate.landing is None:
             self.tick([Moved(tip=tip)])
 
     def _look_up(self, event: Event) -> Event:
@@ -173,6 +182,8 @@ class Floor:
             case Start(assignment=assignment):
                 failpoint("floor.start.before")
                 self._crew.start(assignment)
+                if self._stopping:
+                    self._crew.stop(assignment.job, assignment.attempt)
                 failpoint("floor.start.after")
             case Stop(job=job, attempt=attempt):
                 self._crew.stop(job, attempt)
@@ -181,10 +192,14 @@ class Floor:
             case ComposeTree(task=task):
                 failpoint("floor.compose.before")
                 self._crew.compose(task)
+                if self._stopping:
+                    self._crew.cancel(task.trial)
                 failpoint("floor.compose.after")
             case TestTree(task=task):
                 failpoint("floor.test.before")
                 self._crew.try_tree(task)
+                if self._stopping:
+                    self._crew.cancel(task.trial)
                 failpoint("floor.test.after")
             case CancelTrial(trial=trial):
                 self._crew.cancel(trial)
@@ -198,6 +213,8 @@ class Floor:
 
     def _land(self, land: Land) -> Sequence[Event]:
         tip = self._ground.tip()
+        if tip is None:
+            return [_gone(self.line), Missed(trial=land.trial, tip=land.base)]
         if tip != land.base:
             return [Missed(trial=land.trial, tip=tip)]
         plan = self._ground.prepare(land)
@@ -214,14 +231,20 @@ class Floor:
         self._book.append(self.line.run, [intent], self._now())
         failpoint("floor.swap.before")
         if not self._ground.swap(plan):
-            return [Missed(trial=land.trial, tip=self._ground.tip())]
+            return [Missed(trial=land.trial, tip=self._ground.tip() or land.base)]
         failpoint("floor.swap.after")
+        self._ground.follow(plan.old, plan.commit)
         done = Advanced(trial=land.trial, jobs=jobs, commit=plan.commit, tree=plan.tree)
         self.tick([done])  # recorded before anything derived from it is tidied
         failpoint("floor.tidy.before")
         self._ground.tidy(jobs)
         failpoint("floor.tidy.after")
         return []
+
+
+def _gone(line: Line) -> Closing:
+    why = f"{line.target} is gone; make it again (git update-ref {line.target} {line.gate.target})"
+    return Closing(reason=Reason.TARGET, why=why)
 
 
 def _intents(actions: Sequence[Action]) -> list[Event]:
@@ -244,7 +267,7 @@ def recovery(line: Line, ground: Ground, *, serial: int) -> list[Event]:
     A landing whose result was not recorded is looked up by its trailers. Attempts of a process
     that is gone were interrupted; what they left was exported by the caller before.
     """
-    tip = ground.tip()
+    tip = ground.tip() or line.gate.target
     landed = ground.landed(tip)
     events: list[Event] = []
     if line.gate.landing is not None:
@@ -256,11 +279,12 @@ def recovery(line: Line, ground: Ground, *, serial: int) -> list[Event]:
             assert composed is not None  # noqa: S101  (only a composed trial may land)
             assert composed.tree is not None  # noqa: S101
             commit = landed[names[0]]
+            ground.follow(line.trials[trial].base, commit)  # it may have been left behind
             events.append(Advanced(trial=trial, jobs=names, commit=commit, tree=composed.tree))
         else:
             events.append(Missed(trial=trial, tip=tip))
     events.append(Resumed(serial=serial, tip=tip))
-    interrupted = Failed(fault=INTERRUPTED, retryable=True)
+    interrupted = Failed(fault="interrupted", retryable=True, interrupted=True)
     events += [
         Finished(job=work.job.id, attempt=work.attempt, outcome=interrupted)
         for work in line.jobs.values()
@@ -301,7 +325,8 @@ def operate(
 def _over(line: Line) -> bool:
     if line.closing is not None:
         return line.drained
-    return line.still and not line.paused
+    settled = all(isinstance(work.place, Settled) for work in line.jobs.values())
+    return line.still and (settled or not line.paused)
 
 
 def _patience(floor: Floor, now: float) -> float:

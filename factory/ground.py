@@ -35,10 +35,9 @@ class HostGround:
     made: Callable[[str], bool]
     say: Callable[[str], None]
 
-    def tip(self) -> Oid:
-        """Give the commit that the target stands at."""
-        tip = self.repository.git.resolve(self.target)
-        return self.base if tip is None else tip
+    def tip(self) -> Oid | None:
+        """Give the commit that the target stands at; None when the ref is gone."""
+        return self.repository.git.resolve(self.target)
 
     def landed(self, tip: Oid) -> Mapping[JobId, Oid]:
         """Give this run's landed jobs by the trailers in the target's history."""
@@ -84,18 +83,18 @@ class HostGround:
         )
 
     def swap(self, plan: LandingPlan) -> bool:
-        """Move the target, then the clean checkout that has it."""
-        if not merge.advance(self.repository.git, self.target, new=plan.commit, old=plan.old):
-            return False
-        self.follow(plan.old, plan.commit)
-        return True
+        """Move the target; False when it stood elsewhere."""
+        return merge.advance(self.repository.git, self.target, new=plan.commit, old=plan.old)
 
     def follow(self, old: Oid, new: Oid) -> None:
         """Bring the user's checkout along, if the target is checked out there."""
-        where = self._checkout()
-        if where is None:
-            return
-        why = checkout.fast_forward_checkout(self.repository, where, old=old, new=new)
+        try:
+            where = self._checkout()
+            if where is None:
+                return
+            why = checkout.fast_forward_checkout(self.repository, where, old=old, new=new)
+        except GitError as error:  # the landing itself is done and must be recorded
+            why = str(error)
         if why:
             self.say(f"{self.target} moved to {new[:12]}, but the checkout did not follow: {why}")
 

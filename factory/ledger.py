@@ -206,6 +206,11 @@ class Ledger:
         except sqlite3.Error as error:
             raise LedgerError(f"cannot read {self.path}: {error}") from error
 
+    def last(self, run: RunId) -> float:
+        """Give the time of a run's last event, in seconds since the epoch; 0 without any."""
+        row = self._db.execute("SELECT max(at) FROM events WHERE run = ?", (run,)).fetchone()
+        return float(row[0] or 0.0)
+
     def ended(self, run: RunId) -> bool:
         """Say whether the last process of a run left it in an orderly way."""
         row = self._db.execute(

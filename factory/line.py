@@ -6,7 +6,7 @@ no file and no thread: the same events give the same line, so replaying the ledg
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
@@ -83,6 +83,7 @@ from stations.contract import (
     Verdict,
 )
 from worktrees.names import JobId, Oid, RunId, StationName
+from worktrees.scope import Scope
 
 DEPTH: Final = 2
 """How deep a job may be split."""
@@ -95,8 +96,6 @@ BREAKS: Final = 3
 YES: Final = frozenset({"yes", "y", "ok", "approve", "approved", "land", "accept"})
 NO: Final = frozenset({"no", "n", "drop", "reject", "rejected", "discard"})
 MINUTE: Final = 60
-INTERRUPTED: Final = "interrupted"
-"""The fault of an attempt whose process was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,16 +195,15 @@ def step(line: Line, event: Event, now: float) -> tuple[Line, tuple[Action, ...]
     return turn.line, tuple(turn.actions)
 
 
-def blocked_by(line: Line, work: Work) -> JobId | None:
-    """Give the job under way whose scope overlaps this one's, if there is one."""
-    for other in line.jobs.values():
-        if (
-            other.job.id != work.job.id
-            and isinstance(other.place, Working | Resting | InGate)
-            and other.job.scope.overlaps(work.job.scope)
-        ):
-            return other.job.id
-    return None
+def under_way(line: Line) -> list[Work]:
+    """Give the jobs whose scopes are taken: somebody is at work on them, or the gate has them."""
+    return [w for w in line.jobs.values() if isinstance(w.place, Working | Resting | InGate)]
+
+
+def blocked_by(taken: Iterable[Work], work: Work) -> JobId | None:
+    """Give the job of ``taken`` whose scope overlaps this one's, if there is one."""
+    scope, own = work.job.scope, work.job.id
+    return next((w.job.id for w in taken if w.job.id != own and w.job.scope.overlaps(scope)), None)
 
 
 def _held_back(line: Line, work: Work) -> bool:
@@ -355,7 +353,7 @@ class _Turn:
 
     def failed(self, work: Work, spec: StationSpec, failed: Failed) -> None:
         job = work.job.id
-        if failed.fault == INTERRUPTED and work.interruptions < INTERRUPTIONS:
+        if failed.interrupted and work.interruptions < INTERRUPTIONS:
             self.change(job, interruptions=work.interruptions + 1, tries=max(0, work.tries - 1))
             self.wait(job)
         elif failed.environment:
@@ -371,7 +369,8 @@ class _Turn:
         self.keep(work.job.id, strayed)
         why = "; ".join(strayed.reasons) or "left its scope"
         if spec.agent is not None and work.strays == 0 and work.tries < self.attempts(work, spec):
-            self.change(work.job.id, strays=1, failure=f"refused: {why}")
+            failing = f"{work.failure}\n\n" if work.commit is not None else ""
+            self.change(work.job.id, strays=1, failure=f"{failing}refused: {why}")
             self.wait(work.job.id)
         else:
             self.give_up(work, spec, "strayed", f"refused: {why}", "")
@@ -503,7 +502,9 @@ class _Turn:
             if isinstance(place, NeedsYou):
                 if place.commit is not None:
                     self.actions.append(Salvage(job=job, commit=place.commit))
-                self.change(job, tries=0, commit=None)
+                # A repair goes on from the refused work; everything else starts anew.
+                repairs = work.station == self.line.rules.repair
+                self.change(job, tries=0, commit=work.commit if repairs else None)
                 self.wait(job)
 
     def killed(self, job: JobId) -> None:
@@ -790,12 +791,14 @@ class _Turn:
         self.wake()
         if self.line.closing is not None or self.line.paused:
             return
-        active = [w for w in self.line.jobs.values() if isinstance(w.place, Working)]
+        held = under_way(self.line)
+        active = [work for work in held if isinstance(work.place, Working)]
         free = self.line.rules.seats - len(active)
         taken: dict[StationName, int] = {}
         for work in active:
             taken[work.station] = taken.get(work.station, 0) + 1
         left: list[JobId] = []
+        shut: set[Scope] = set()
         queue = iter(self.line.queue)
         for job in queue:
             work = self.line.jobs[job]
@@ -805,8 +808,13 @@ class _Turn:
                 left.append(job)
                 left.extend(queue)
                 break
-            if self.may_start(work, taken):
+            if work.job.scope not in shut and self.may_start(work, taken):
+                if blocked_by(held, work) is not None:
+                    shut.add(work.job.scope)
+                    left.append(job)
+                    continue
                 self.start(work)
+                held.append(work)
                 taken[work.station] = taken.get(work.station, 0) + 1
                 free -= 1
             elif isinstance(self.line.jobs[job].place, Waiting):
@@ -815,6 +823,7 @@ class _Turn:
             self.line = replace(self.line, queue=tuple(left))
 
     def may_start(self, work: Work, taken: Mapping[StationName, int]) -> bool:
+        """Say whether needs, budget, breaker and seats let a job start; its scope is yet to see."""
         lost = next((need for need in work.job.needs if _hopeless(self.line, need)), None)
         if lost is not None and unmet(self.line, work.job):
             self.put(work.job.id, Dead(fault=f"it needs {lost}, which did not land"))
@@ -831,7 +840,7 @@ class _Turn:
             return False
         if spec.seats and busy >= spec.seats:
             return False
-        return not unmet(self.line, work.job) and blocked_by(self.line, work) is None
+        return not unmet(self.line, work.job)
 
     def start(self, work: Work) -> None:
         job, spec = work.job, self.line.rules.station(work.station)

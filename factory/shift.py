@@ -21,7 +21,6 @@ from factory.crew import Answer, ThreadCrew, Worker
 from factory.ending import exit_code
 from factory.events import (
     Closing,
-    Dead,
     Event,
     Killed,
     Landed,
@@ -29,14 +28,13 @@ from factory.events import (
     Paused,
     Place,
     Placed,
-    Proposed,
     Reason,
     Refused,
     Resting,
     Retried,
+    Settled,
     Steered,
     Waiting,
-    Withdrawn,
     Working,
 )
 from factory.floor import Floor, Watcher, closed, noted, operate, recovery
@@ -158,10 +156,13 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
         line = ledger.line(run)
         if line is None:
             raise Complaint(f"there is no run {run}", hint="`factory status --all` lists them")
-        clock = Clock(_last(ledger, run))
+        clock = Clock(ledger.last(run))
         expected = sum(unsettled(work.place) for work in line.jobs.values())
         shift = _Shift(site, ledger, reaper, sandbox, line, clock, watch, say, expected=expected)
         with shift:
+            if shift.ground.tip() is None:
+                target, tip = line.target, line.gate.target
+                raise Complaint(f"{target} is gone", hint=f"git update-ref {target} {tip}", code=7)
             return shift.work(recovery(line, shift.ground, serial=_next_serial(site, line)))
 
 
@@ -248,7 +249,7 @@ def tidy(site: Site, line: Line) -> janitor.Tidied:
 
 def unsettled(place: Place) -> bool:
     """Say whether a job at this place is not in one of its final ones."""
-    return not isinstance(place, Landed | Dead | Withdrawn | Proposed)
+    return not isinstance(place, Settled)
 
 
 def _make_refs(site: Site, run: RunId, delivery: Delivery) -> None:
@@ -260,10 +261,6 @@ def _make_refs(site: Site, run: RunId, delivery: Delivery) -> None:
     if delivery.new and not advance(git, delivery.target, new=delivery.base, old=zeros):
         raise Complaint(f"{delivery.target} was made by somebody else meanwhile", code=6)
     failpoint("shift.refs.after")
-
-
-def _last(ledger: Ledger, run: RunId) -> float:
-    return max((record.at for record in ledger.records(run)), default=0.0)
 
 
 def _next_serial(site: Site, line: Line) -> int:
@@ -374,7 +371,7 @@ class _Shift:
                     site,
                     line,
                     bound=line.rules.seats + WARM,
-                    base=self.ground.tip(),
+                    base=self.ground.tip() or line.base,
                     first_serial=_next_serial(site, line) if line.jobs else 0,
                     ahead=self._expected,
                     reaper=self._reaper,
@@ -451,8 +448,11 @@ class _Shift:
         )
         mail = _Mail(self._ledger, self._line.run)
         with _signals(floor, self._answers):
-            floor.tick([*events, *mail.collect(floor.line)])
+            # A pause that was asked for while nobody worked must not stop who was told to go on.
+            first = [e for e in mail.collect(floor.line) if not isinstance(e, Paused)]
+            floor.tick([*events, *first])
             operate(floor, self._answers, mail, self._clock)
+            mail.settle()
         self._stack.close()  # everybody has left before the janitor comes
         tidy(self._site, floor.line)
         self._reaper.drain()
@@ -480,12 +480,16 @@ class _Mail:
 
     def collect(self, line: Line) -> Sequence[Event]:
         """Give new letters as events; those given before are on record now and marked so."""
-        if self._read:
-            self._ledger.take(self._read)
-            self._read = []
+        self.settle()
         letters = self._ledger.letters(self._run)
         self._read = [key for key, _ in letters]
         return [event for _, letter in letters for event in _events(letter, line)]
+
+    def settle(self) -> None:
+        """Mark the letters taken whose events are on record now."""
+        if self._read:
+            self._ledger.take(self._read)
+            self._read = []
 
 
 def _events(letter: Letter, line: Line) -> Sequence[Event]:

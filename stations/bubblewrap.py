@@ -1,7 +1,10 @@
 """The bubblewrap sandbox: namespaces without any capability, nothing of the host but the mounts."""
 
+import ctypes
+import errno
 import json
 import os
+import platform
 import select
 import signal
 import threading
@@ -27,6 +30,9 @@ _ETC: Final = (
 )
 _SHM_BYTES: Final = 256 * MB
 _EMPTY_WITHIN: Final = 2.0
+_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}
+_JOIN_SESSION: Final = 1
+_NO_KEYS: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EACCES})
 # The first word proves that the sandbox stood before the program could say anything. Processes are
 # counted per user namespace when the limit is set inside it; dash says -p where others say -u.
 _INNER: Final = """
@@ -67,6 +73,7 @@ class Bubblewrap:
         with bounded(box.limits) as limits:
             info, told = os.pipe()
             try:
+                _leave_keys()
                 running = start(
                     self.line(box, info=told, greeting=greeting),
                     env=LAUNCHER_ENV,
@@ -184,6 +191,21 @@ def _environment(box: Box) -> list[str]:
         **box.env,
     }
     return [word for name, value in env.items() for word in ("--setenv", name, value)]
+
+
+def _leave_keys() -> None:
+    """Give the calling thread, and so what it starts, an empty session keyring.
+
+    No namespace holds keyrings apart: a sandbox could read every key of the session by its number.
+    Where the kernel lets nobody have keys there is nothing to leave.
+    """
+    call = _KEYCTL.get(platform.machine())
+    if call is None:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(call, _JOIN_SESSION, None) < 0 and ctypes.get_errno() not in _NO_KEYS:
+        msg = f"no empty keyring for the sandbox: {os.strerror(ctypes.get_errno())}"
+        raise SandboxError(msg)
 
 
 def _few_processes(limits: Limits) -> int:

@@ -173,12 +173,14 @@ class Done:
 class Failed:
     """The attempt failed; ``tail`` holds its last lines.
 
-    ``environment`` says that the machine and not the work was at fault (sandbox, disk, git).
+    ``environment`` says that the machine and not the work was at fault (sandbox, disk, git),
+    ``interrupted`` that whoever ran it stopped it or died.
     """
 
     fault: str
     retryable: bool = False
     environment: bool = False
+    interrupted: bool = False
     tail: str = ""
     spend: Spend = field(default_factory=Spend)
     kind: Literal["failed"] = "failed"

@@ -69,6 +69,9 @@ def harvest(
             return Unchanged(spend=attempt.spend, note=note)
         case Refused(judgement=judgement, commit=kept_commit):
             reasons = tuple(refusal.text for refusal in judgement.refusals)
+            if kept_commit is None:
+                papers = papers_of(bench, assignment.job, assignment.attempt)
+                reasons = (*reasons, f"its files are kept in {set_aside(tree, papers)}")
             if any(refusal.rule is Rule.SCOPE for refusal in judgement.refusals):
                 return Strayed(
                     paths=tuple(dict.fromkeys(r.name for r in judgement.refusals if r.path)),
@@ -154,6 +157,9 @@ def _kept(bench: Bench, job: JobId, *, tree: Path, room: Path, base: Oid) -> Oid
         keep_refused=ref,
     )
     failpoint("seat.keep.after")
+    if isinstance(taken, Refused) and taken.commit is None:
+        said = "; ".join(refusal.text for refusal in taken.judgement.refusals[:5])
+        raise ExportError(said)  # no commit may hold it: the files themselves are kept
     return None if isinstance(taken, Same) else taken.commit
 
 

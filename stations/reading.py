@@ -37,7 +37,13 @@ def _answer(attempt: Attempt) -> Outcome:
         return Escalated(reason=attempt.fault, wants=wants, spend=attempt.spend)
     if attempt.status != "done":
         again = attempt.status in {"again", "deadline", "idle", "stopped"}
-        return Failed(fault=attempt.fault, retryable=again, tail=attempt.tail, spend=attempt.spend)
+        return Failed(
+            fault=attempt.fault,
+            retryable=again,
+            interrupted=attempt.status == "stopped",
+            tail=attempt.tail,
+            spend=attempt.spend,
+        )
     said = (report.data or report.summary) if report is not None else ""
     text = said or printable(attempt.answer[: DATA_CHARACTERS * 4]).strip()
     return Found(data=text[:DATA_CHARACTERS], spend=attempt.spend)

@@ -213,7 +213,11 @@ def _outcome(
         case "again" | "deadline" | "idle" | "stopped":
             keep_work(bench, assignment, tree=tree, room=turn.room)
             return Failed(
-                fault=attempt.fault, retryable=True, tail=attempt.tail, spend=attempt.spend
+                fault=attempt.fault,
+                retryable=True,
+                interrupted=attempt.status == "stopped",
+                tail=attempt.tail,
+                spend=attempt.spend,
             )
         case "failed" | "output":
             keep_work(bench, assignment, tree=tree, room=turn.room)

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from stations.bench import Bench, ExportError, export
+from stations.box import SandboxError
 from stations.contract import (
     Branch,
     Check,
@@ -106,6 +107,18 @@ def try_tree(bench: Bench, task: Trial, *, stop: threading.Event) -> Verdict:
             try:
                 tool = bench.find(check.run[0])
             except ToolMissingError as error:
+                if not check.required:
+                    notes.append(f"{check.owner} could not run: {error}")
+                    continue
+                if check.owner.startswith("accept:"):  # one job's mistake, not the machine's
+                    spent = time.monotonic() - began
+                    return Red(
+                        tree=task.tree,
+                        key=task.key,
+                        owner=check.owner,
+                        tail=str(error),
+                        seconds=spent,
+                    )
                 return Lost(why=f"{check.owner}: {error}")
             ran = _run_check(
                 bench, check, tool, tree=task.tree, commit=candidate, room=room, stop=stop
@@ -215,6 +228,9 @@ def _made(bench: Bench, spec: StationSpec, *, tip: Oid, room: Path, stop: thread
     tool = bench.find(words[0])
     box = command_box(bench, directory, commit=tip, words=words, tool=tool, scope=spec.scope)
     ran = bench.sandbox.run(box, deadline=spec.timeout, idle=spec.idle, stop=stop)
+    if ran.ended == "stopped":
+        msg = f"{spec.name} was stopped"
+        raise SandboxError(msg)  # no verdict on anybody
     if not ran.good:
         msg = f"{spec.name} failed on the merged tree: {_last_line(ran)}"
         raise MadeError(msg)

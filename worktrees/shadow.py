@@ -46,13 +46,16 @@ printf '%s\\n^%s\\n' "$commit" "$2" |
   git -c pack.threads=1 -c core.bigFileThreshold=1m pack-objects --revs --thin --stdout -q
 echo "$commit" >&2
 """
-# An index of `read-tree` remembers the id of its tree, and `write-tree` would only repeat it.
+# An index of `read-tree` remembers the id of its tree, and `write-tree` would only repeat it. The
+# trees are wanted for their id alone, and no disk need see them.
 _MATERIALISE: Final = """
 git ls-tree -r -z "$2" | git update-index -z --index-info
 git checkout-index -a -f
 read_all
 git -c core.bigFileThreshold=1m add -A -f . >/dev/null
-git write-tree
+away=$(mktemp -d 2>/dev/null || mktemp -dp "$GIT_DIR")
+GIT_OBJECT_DIRECTORY="$away" git write-tree --missing-ok
+rm -r "$away"
 """
 
 

@@ -181,8 +181,11 @@ def _usage(error: typer.TyperException) -> Complaint:
 
 def _expected(error: Exception) -> Complaint | None:
     """Give the complaint for an error that the layers below declare; None for a bug."""
+    import sqlite3
+
     from factory.config.mistakes import ConfigErrors
     from factory.ledger import LedgerError
+    from stations.box import SandboxError
     from worktrees.git import GitError, NotARepository
     from worktrees.lock import LockTimeout
 
@@ -195,8 +198,10 @@ def _expected(error: Exception) -> Complaint | None:
                 hint=f"git says: {clean(str(error))}",
                 code=2,
             )
-        case LedgerError():
+        case LedgerError() | SandboxError():
             return Complaint(str(error), hint="factory doctor", code=7)
+        case sqlite3.Error():
+            return Complaint(f"the ledger cannot be used: {error}", hint="factory doctor", code=7)
         case LockTimeout():
             return Complaint(str(error), hint="wait for it, or end that process", code=6)
         case GitError():

@@ -16,7 +16,7 @@ from factory.events import (
     Working,
 )
 from factory.landing import position
-from factory.line import Line, Work, blocked_by, unmet
+from factory.line import Line, Work, blocked_by, under_way, unmet
 from factory.pace import Limit, Pace
 from factory.views.schemas import GateRow, SpendRow, State, StationRow, StatusJob, WaitsFor
 from factory.wording import clean, failing, listed, masked, span
@@ -68,7 +68,7 @@ def waits_for(line: Line, work: Work, now: float) -> WaitsFor:
     if not isinstance(work.place, Waiting):
         return nothing
     needs: list[str] = list(unmet(line, work.job))
-    overlaps = blocked_by(line, work)
+    overlaps = blocked_by(under_way(line), work)
     breaker = line.breakers.get(work.station)
     until = breaker.until if breaker is not None and breaker.until > now else None
     free = not needs and overlaps is None and until is None

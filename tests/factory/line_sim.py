@@ -184,6 +184,9 @@ class World:
         self.may_crash()
         return True
 
+    def follow(self, old: Oid, new: Oid) -> None:
+        del old, new  # nobody has the twin's target checked out
+
     def salvage(self, job: JobId, commit: Oid) -> None:
         del job
         if self.mutant != "forget the salvage":

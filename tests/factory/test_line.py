@@ -41,7 +41,7 @@ from factory.events import (
     Woke,
     Working,
 )
-from factory.line import BREAKS, INTERRUPTED, Line, blocked_by, opened, step
+from factory.line import BREAKS, Line, blocked_by, opened, step, under_way
 from stations.contract import (
     Agent,
     Budget,
@@ -177,7 +177,7 @@ def test_overlapping_scopes_run_one_after_the_other() -> None:
     """The second starts only when the first has landed, and the line says whom it waits for."""
     desk = Desk(job("a", path="src/**"), job("b", path="src/x.py"), job("c", path="doc/**"))
     assert desk.started() == ["a", "c"]
-    assert blocked_by(desk.line, desk.line.jobs[JobId("b")]) == "a"
+    assert blocked_by(under_way(desk.line), desk.line.jobs[JobId("b")]) == "a"
 
     desk.done("a")
     assert desk.place("b") == Waiting()
@@ -513,7 +513,7 @@ def test_an_interrupted_attempt_costs_no_try() -> None:
     """A crash of the factory is not the job's fault, up to a limit."""
     desk = Desk(job("a"))
     for _ in range(5):
-        desk.finish("a", Failed(fault=INTERRUPTED, retryable=True))
+        desk.finish("a", Failed(fault="interrupted", retryable=True, interrupted=True))
         assert desk.started() == ["a"]
     assert desk.line.jobs[JobId("a")].tries == 1
 

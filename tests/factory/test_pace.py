@@ -135,7 +135,7 @@ def test_time_in_which_nobody_worked_does_not_count() -> None:
     """The hours between a killed process and its resume are in no station and not in the run."""
     tale = Tale(job("a")).tell(Woke(), after=3)
     tale.tell(Resumed(serial=5, tip=oid("base")), after=7200)
-    tale.finish("a", Failed(fault="interrupted", retryable=True), after=0)
+    tale.finish("a", Failed(fault="interrupted", retryable=True, interrupted=True), after=0)
 
     pace = measured(tale.book)
 

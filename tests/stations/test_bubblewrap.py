@@ -1,6 +1,8 @@
 """The bubblewrap sandbox, attacked from inside: what must fail fails, what must work works."""
 
+import ctypes
 import os
+import platform
 import threading
 import time
 from pathlib import Path
@@ -63,6 +65,22 @@ def test_nothing_of_the_kernel_can_be_set(tree: Path) -> None:
 
     assert answer.out == b""
     assert not answer.good
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="calls the kernel by number")
+def test_keys_of_the_session_stay_outside(tree: Path) -> None:
+    """A key in the factory's session keyring cannot be read from inside, not by its number."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    session = -3
+    key = libc.syscall(248, b"user", b"canary", b"secret", 6, session)
+    if key < 0:
+        pytest.skip(f"no keys here: {os.strerror(ctypes.get_errno())}")
+    read = f"ctypes.CDLL(None).syscall(250, 11, {key}, b, 9, 0)"
+    script = f"python3 -c 'import ctypes; b = ctypes.create_string_buffer(9); print({read})'"
+
+    answer = ran(tree, script)
+
+    assert answer.out == b"-1\n", answer.text
 
 
 def test_preflight_of_a_sandbox_that_does_not_contain_says_so(tmp_path: Path) -> None:

@@ -122,11 +122,7 @@ def test_a_variable_that_names_no_key_is_a_mistake(user: User) -> None:
 
 
 def test_tests_import_the_tree_under_test_through_a_shared_environment(user: User) -> None:
-    """An editable install in a shared .venv means the tree of the workspace, not the checkout's.
-
-    A stale copy of the package lies in the environment of the host, and the checkout itself holds
-    an uncommitted version: neither is what the tests see.
-    """
+    """An editable install means the tree under test, whatever checkout and stale copies hold."""
     user.commit(
         {
             "src/shop/__init__.py": "PRICE = 1\n",
