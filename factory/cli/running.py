@@ -330,19 +330,13 @@ def _report(site: "Site", line: "Line", *, json: bool) -> int:
         emit(documents.run_document(line, records))
     else:
         show.report(documents.report_document(line, records))
-        if line.closing is not None:
-            say(f"closed before its end: {line.closing.why}")
-        if code in _NEXT:
-            say(_NEXT[code])
+        if code == WAITS:
+            say("`factory inbox` shows what waits for you; after your answer, `factory resume`")
     return code
 
 
-_NEXT: Final = {
-    3: "nothing is lost: `factory resume` goes on, with new minutes",
-    4: "`factory inbox` shows what waits for you, `factory resume` goes on after your answer",
-    7: "nothing is lost: put the machine right, then `factory resume`",
-    130: "nothing is lost: `factory resume` goes on",
-}
+WAITS: Final = 4
+"""The exit code of a run that waits for a person."""
 
 
 def _ending(place: Path, line: "Line", *, kept: bool) -> str:

@@ -10,6 +10,7 @@ from factory.events import (
     Finished,
     GateComposed,
     GateTried,
+    InGate,
     Killed,
     Land,
     Landed,
@@ -40,7 +41,7 @@ class World:
     happened: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     known: Verdict | None = None
-    target: Oid = BASE
+    target: Oid | None = BASE
     others: Oid | None = None
     blocked: Blocked | None = None
     clock: float = 0.0
@@ -77,7 +78,7 @@ class World:
     def close(self) -> None:
         """Send everybody home."""
 
-    def tip(self) -> Oid:
+    def tip(self) -> Oid | None:
         """Say where the target is."""
         return self.target
 
@@ -95,6 +96,10 @@ class World:
         self.target = self.others or plan.commit
         self.happened.append("swap")
         return self.others is None
+
+    def follow(self, old: Oid, new: Oid) -> None:  # noqa: ARG002
+        """Bring the checkout along."""
+        self.happened.append("follow")
 
     def salvage(self, job: JobId, commit: Oid) -> None:  # noqa: ARG002
         """Keep a commit."""
@@ -157,6 +162,7 @@ def test_a_landing_is_on_record_before_and_after_the_swap() -> None:
         "prepare",
         "ledger landing",
         "swap",
+        "follow",
         "ledger advanced",
         "tidy a",
         "ledger noted",
@@ -177,6 +183,21 @@ def test_a_target_that_moved_is_missed_and_tested_anew() -> None:
         assert "ledger missed" in world.happened
         assert world.happened[-1].startswith("compose")
         assert floor.line.gate.target == "o" * 40
+
+
+def test_a_target_that_is_gone_closes_the_line_with_the_way_back() -> None:
+    """A branch that somebody deleted is not made again by the line; the work is kept."""
+    looked, landing = World(), World()
+    for world, event in ((looked, None), (landing, PROOF)):
+        floor = until_proof(world)
+        world.target = None
+
+        floor.tick([event]) if event is not None else floor.look_at_target()
+
+        assert "swap" not in world.happened
+        assert floor.line.closing is not None
+        assert "git update-ref refs/heads/main" in floor.line.closing.why
+        assert isinstance(floor.line.jobs[JobId("a")].place, InGate)
 
 
 def test_a_landing_that_is_blocked_closes_the_line_and_keeps_the_work() -> None:

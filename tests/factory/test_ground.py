@@ -59,7 +59,7 @@ def shown(ground: HostGround, commit: Oid, form: str) -> str:
 
 
 def test_preparing_moves_nothing_and_swapping_moves_everything(ground, base, work) -> None:
-    """The landing commit exists before the ref moves; then checkout, index and HEAD follow."""
+    """The landing commit exists before the ref moves; then the checkout follows, once or twice."""
     where = ground.repository.checkout
     plan = ground.prepare(land(ground, base, work))
 
@@ -68,6 +68,8 @@ def test_preparing_moves_nothing_and_swapping_moves_everything(ground, base, wor
     assert not (where / "src/new.py").exists()
 
     assert ground.swap(plan)
+    ground.follow(plan.old, plan.commit)
+    ground.follow(plan.old, plan.commit)
 
     assert ground.tip() == plan.commit
     assert ground.landed(plan.commit) == {JOB: plan.commit}
@@ -149,17 +151,18 @@ def test_a_checkout_that_cannot_follow_is_told(ground, base, work, said) -> None
     (ground.repository.checkout / "src/new.py").write_text("mine\n")
 
     assert ground.swap(plan)
+    ground.follow(plan.old, plan.commit)
 
     assert ground.tip() == plan.commit
     assert "did not follow" in said[0]
     assert (ground.repository.checkout / "src/new.py").read_text() == "mine\n"
 
 
-def test_a_target_that_is_gone_stands_at_the_base(ground, base) -> None:
-    """A ref that somebody deleted is no reason to crash."""
+def test_a_target_that_is_gone_stands_nowhere(ground) -> None:
+    """A ref that somebody deleted is no reason to crash, and is told as what it is."""
     gone = replace(ground, target="refs/heads/gone")
 
-    assert gone.tip() == base
+    assert gone.tip() is None
 
 
 def test_work_is_kept_and_branches_of_landed_work_go(ground, work) -> None:
