@@ -89,7 +89,7 @@ def _repository(site: Site) -> Iterator[Finding]:
 
 def _sandbox(site: Site) -> Iterator[Finding]:
     try:
-        found = choose(site.settings.sandbox)
+        found = choose(site.settings.sandbox, nodes=site.repository.factory / "dev")
         tried = sites.prove(site, found)
     except SandboxError as error:
         yield Finding(name="sandbox", ok=False, detail=str(error), stops=True)

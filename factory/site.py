@@ -226,7 +226,7 @@ def sandbox_of(site: Site, *, without: bool) -> Sandbox:
     """Give the sandbox that this run uses, proved by running it; complain when there is none."""
     kind: SandboxKind = "none" if without else site.settings.sandbox
     try:
-        found = choose(kind)
+        found = choose(kind, nodes=site.repository.factory / "dev")
     except NoSandbox as error:
         raise Complaint(str(error), code=7) from error
     broken = [finding for finding in prove(site, found) if not finding.ok]

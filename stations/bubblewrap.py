@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from stations.box import MB, TEMPORARY, Box, SandboxError
 from stations.cgroup import bounded, controllers
+from stations.devices import own_nodes
 from stations.limits import Limits
 from stations.ran import Ran
 from stations.shell import Running, start
@@ -43,9 +44,13 @@ echo "$1" >&2; shift 2; exec "$@"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bubblewrap:
-    """Runs boxes under one ``bwrap`` program of the host."""
+    """Runs boxes under one ``bwrap`` program of the host.
+
+    ``nodes`` is a directory of ours for private device nodes, which only uid 0 needs.
+    """
 
     program: Path = Path("/usr/bin/bwrap")
+    nodes: Path | None = None
     name: str = "bubblewrap"
     contains: bool = True
 
@@ -139,6 +144,7 @@ class Bubblewrap:
             *("--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent"),
             *("--new-session", "--clearenv", "--info-fd", str(info)),
             *_system(network=box.network),
+            *(() if self.nodes is None else _devices(self.nodes)),
             *_shown(box),
             *_environment(box),
             # The owner of the kernel's settings may write them without any capability: with uid 0
@@ -162,6 +168,11 @@ def _system(*, network: bool) -> list[str]:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108 - its own
+
+
+def _devices(nodes: Path) -> list[str]:
+    bound = own_nodes(nodes)
+    return [word for own, place in bound for word in ("--dev-bind", str(own), place)]
 
 
 def _shown(box: Box) -> list[str]:

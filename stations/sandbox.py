@@ -128,8 +128,11 @@ class Finding:
     detail: str
 
 
-def choose(kind: SandboxKind) -> Sandbox:
-    """Give the sandbox of a kind; raises ``NoSandbox`` with the fix when there is none here."""
+def choose(kind: SandboxKind, *, nodes: Path | None = None) -> Sandbox:
+    """Give the sandbox of a kind; raises ``NoSandbox`` with the fix when there is none here.
+
+    ``nodes`` is a directory of ours in which it may keep device nodes of its own.
+    """
     if kind == "none":
         return Plain()
     if kind == "docker":
@@ -139,7 +142,7 @@ def choose(kind: SandboxKind) -> Sandbox:
     if found is None:
         msg = f"bwrap was not found in {_WHERE}: {_FIX}"
         raise NoSandbox(msg)
-    return Bubblewrap(program=Path(found))
+    return Bubblewrap(program=Path(found), nodes=nodes)
 
 
 def preflight(sandbox: Sandbox, scratch: Path) -> tuple[Finding, ...]:

@@ -331,3 +331,19 @@ def until(true: object, seconds: float = 10.0) -> bool:
             return True
         threading.Event().wait(0.02)
     return bool(true())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only uid 0 owns the host's device nodes")
+def test_the_hosts_device_nodes_are_out_of_reach(tree: Path, tmp_path: Path) -> None:
+    """An agent may close its own devices, which are whole again for the next, never the host's."""
+    sandbox = Bubblewrap(nodes=tmp_path / "dev")
+    before = Path("/dev/zero").stat().st_mode
+    work = (
+        "chmod 000 /dev/zero && ! head -c1 /dev/zero && echo x >/dev/null && head -c1 /dev/urandom"
+    )
+
+    first = sandbox.run(box(tree, work), deadline=10)
+    second = sandbox.run(box(tree, "head -c1 /dev/zero"), deadline=10)
+
+    assert (first.good, second.good) == (True, True), first.text + second.text
+    assert Path("/dev/zero").stat().st_mode == before
