@@ -33,21 +33,26 @@ name = "tests"
 kind = "test"
 run = ["true"]
 """
-AGENT = 'echo "$FACTORY_JOB" > "jobs/$FACTORY_JOB.txt"\n'
+AGENT = 'i=${FACTORY_JOB#j}; echo done > "jobs/$((i / 20))/j$i.txt"\n'
+
+
+def part(i: int) -> str:
+    """Name the file of a job; a scope of single files cannot lie in a directory of many."""
+    return f"jobs/{i // 20}/j{i}.txt"
 
 
 def trivial(place: Path, *, files: int, jobs: int, seats: int) -> Path:
     """Make a repository of so many files and jobs; each job changes a file of its own."""
     tables = "".join(
         f'[[job]]\nid = "j{i}"\ntitle = "Do {i}"\nbrief = "Write part number {i} of all parts"\n'
-        f'scope = ["jobs/j{i}.txt"]\n'
+        f'scope = ["{part(i)}"]\n'
         for i in range(jobs)
     )
     return repository(
         place,
         {
             **{f"d{i % 20}/f{i}.txt": f"line {i}\n" * 20 for i in range(files)},
-            **{f"jobs/j{i}.txt": f"before {i}\n" for i in range(jobs)},
+            **{part(i): f"before {i}\n" for i in range(jobs)},
             "agent.sh": AGENT,
             "factory.toml": LINE.format(seats=seats) + tables,
         },
@@ -59,7 +64,7 @@ def naive(place: Path, jobs: int) -> None:
     for i in range(jobs):
         tree = place.parent / f"tree-{i}"
         git(place, "worktree", "add", "-q", "-b", f"job-{i}", str(tree))
-        (tree / f"jobs/j{i}.txt").write_text("done\n")
+        (tree / part(i)).write_text("done\n")
         git(tree, "commit", "-qam", f"j{i}")
         git(place, "merge", "-q", "--no-ff", "-m", f"j{i}", f"job-{i}")
         git(place, "worktree", "remove", str(tree))

@@ -22,7 +22,7 @@ from measure import (
     size,
     timed,
 )
-from overhead import AGENT, LINE
+from overhead import AGENT, LINE, part
 
 from tests.run import run as program
 from worktrees.git import open_repository
@@ -45,14 +45,14 @@ def large(place: Path, *, files: int, jobs: int, seed: int) -> Path:
     }
     tables = "".join(
         f'[[job]]\nid = "j{i}"\ntitle = "Do {i}"\nbrief = "Write part number {i} of all parts"\n'
-        f'scope = ["jobs/j{i}.txt"]\n'
+        f'scope = ["{part(i)}"]\n'
         for i in range(jobs)
     )
     return repository(
         place,
         {
             **sources,
-            **{f"jobs/j{i}.txt": f"before {i}\n" for i in range(jobs)},
+            **{part(i): f"before {i}\n" for i in range(jobs)},
             "agent.sh": f"sleep 2; {AGENT}",
             "factory.toml": LINE.format(seats=jobs) + tables,
         },

@@ -246,7 +246,10 @@ def open_repository(where: Path, *, user: Mapping[str, str] | None = None) -> Re
     else:
         checkout = common.parent if common.name == ".git" else None
     empty = common / "factory" / "empty"
-    empty.mkdir(parents=True, exist_ok=True)
+    if not empty.is_dir():
+        # What agents wrote lies below, set-user-id files among it: nobody else may enter.
+        empty.parent.mkdir(mode=0o700, exist_ok=True)
+        empty.mkdir(exist_ok=True)
     git = Git(git_dir=common, empty=empty)
     if git("config", "--get", "core.worktree", ok=(0, 1)).text:
         git = git.with_work_tree(empty)

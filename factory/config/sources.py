@@ -82,8 +82,11 @@ def variables(
     The rule: ``FACTORY_``, then the path of a key that stands in no list and under no free name,
     in capitals, joined by ``_``: ``FACTORY_LINE_SEATS``, ``FACTORY_LINE_BUDGET_USD``. The value is
     read as a TOML value; what is none is taken as the text it is: ``FACTORY_LINE_TARGET=main``.
+    The flags' own words are known too, where they name one key: ``FACTORY_SEATS``.
     """
-    known = {"FACTORY_" + "_".join(map(str, path)).upper(): path for path in leaves(model)}
+    paths = tuple(leaves(model))
+    known = {"FACTORY_" + "_".join(map(str, path)).upper(): path for path in paths}
+    known |= {f"FACTORY_{flag.upper()}": path for flag, path in FLAGS.items() if path in paths}
     heads = tuple(
         f"FACTORY_{key.upper()}_" for key in model.model_fields if key not in {"job", "station"}
     )

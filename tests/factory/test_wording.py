@@ -94,3 +94,8 @@ def test_the_first_failing_lines_are_found_in_a_tail() -> None:
         "FAILED tests/test_cart.py::test_total - assert 3 == 4",
     )
     assert failing("one\ntwo\n\nthree\nfour") == ("two", "three", "four")
+
+
+def test_a_path_is_no_secret() -> None:
+    """What the system says of a well-known file is shown as it is."""
+    assert masked("/etc/passwd: Read-only file system") == "/etc/passwd: Read-only file system"
