@@ -169,6 +169,14 @@ def test_jobs_without_an_id_get_one_of_their_own(load: Load) -> None:
 # --- precedence ---------------------------------------------------------------------------------
 
 
+def test_a_flags_word_is_a_variable_too(load: Load) -> None:
+    """`FACTORY_SEATS` says what `--seats` says, below the flag and above the files."""
+    text = "[line]\nseats = 3\n"
+
+    assert load(text, FACTORY_SEATS="4").rules.seats == 4
+    assert load(text, flags={"seats": 5}, FACTORY_SEATS="4").rules.seats == 5
+
+
 def test_the_stronger_source_wins_key_by_key(load: Load) -> None:
     """Flag > variable > factory.toml > pyproject > user file > default, and origins say which."""
     user = load.user
