@@ -235,7 +235,7 @@ def _delete_branches(
 
 
 def _let_go(repository: Repository, run: RunId) -> None:
-    """Drop the refs that held what stations made on merged trees; a landing holds it by its tree."""
+    """Drop the refs that held what was made on merged trees; a landing holds it by its tree."""
     git = repository.git
     for ref in git("for-each-ref", "--format=%(refname)", made_refs(run)).text.splitlines():
         failpoint("janitor.made.before")

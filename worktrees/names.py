@@ -53,5 +53,5 @@ def salvage_ref(run: RunId, job: JobId) -> str:
 
 
 def workspace_name(run: RunId, serial: int) -> str:
-    """Give the name of a workspace and of its admin directory; a serial is never used twice in a run."""
+    """Give the name of a workspace and its admin directory; no serial is used twice in a run."""
     return f"{run}-{serial}"

@@ -15,6 +15,7 @@ from worktrees.git import open_repository
 from worktrees.janitor import Leftovers, StillAliveError, names_of, runs_of, tidy
 from worktrees.lock import worktree_lock
 from worktrees.merge import advance, chain, landing_commit
+from worktrees.names import RunId, made_refs
 from worktrees.workspace import Reaper, grow, hand_out
 
 MAIN = "refs/heads/main"
@@ -363,6 +364,7 @@ def test_the_janitor_may_be_killed_at_every_point(repository, base, commit, chec
     """Killed anywhere and run again, it ends as if it had run once."""
     _, saved = attempt(repository, base, commit)
     _, more = attempt(repository, base, commit, job="b", serial=1)
+    repository.git("update-ref", made_refs(RunId("r")) + "room", more)
     (repository.common / f"{MAIN}.lock").touch()
     (repository.factory / "index.abc").touch()
     argv = [sys.executable, "-c", TIDY, str(checkout), f"{point}:kill", base]
