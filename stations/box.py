@@ -1,16 +1,15 @@
 """What a sandbox is asked to run, and the protocol that every kind of sandbox satisfies."""
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol, Unpack
 
 from stations.contract import Argv
 from stations.limits import Limits
 from stations.ran import Ran
-from stations.shell import Running
+from stations.shell import Options, Running
 from worktrees.shadow import INSIDE, Mount
 
 TEMPORARY: Final = "/tmp"  # noqa: S108 - the sandbox's own tmpfs, not the host's
@@ -69,15 +68,8 @@ class Sandbox(Protocol):
         self,
         box: Box,
         *,
-        deadline: float,
-        idle: float = 0.0,
         stdin: bytes | None = None,
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
+        **options: Unpack[Options],
     ) -> AbstractContextManager[Running]:
         """Start a box that is talked to; leaving the context ends it and waits until it is empty.
 
@@ -85,19 +77,7 @@ class Sandbox(Protocol):
         """
         ...
 
-    def run(
-        self,
-        box: Box,
-        *,
-        deadline: float,
-        idle: float = 0.0,
-        stdin: bytes = b"",
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Ran:
+    def run(self, box: Box, *, stdin: bytes = b"", **options: Unpack[Options]) -> Ran:
         """Run a box to its end and give how it ended."""
-        ...
+        with self.open(box, stdin=stdin, **options) as running:
+            return running.wait()

@@ -7,20 +7,20 @@ import os
 import platform
 import select
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO, Final
+from typing import Final, Unpack
 
-from stations.box import MB, TEMPORARY, Box, SandboxError
+from typing_extensions import override
+
+from stations.box import MB, TEMPORARY, Box, Sandbox, SandboxError
 from stations.cgroup import bounded, controllers
 from stations.devices import own_nodes
 from stations.limits import Limits
-from stations.ran import Ran
-from stations.shell import Running, start
+from stations.shell import Options, Running, start
 from worktrees.git import FACTORY_IDENTITY
 
 LAUNCHER_ENV: Final = {"PATH": "/usr/bin:/bin"}
@@ -38,12 +38,12 @@ _NO_KEYS: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EACCES})
 # counted per user namespace when the limit is set inside it; dash says -p where others say -u.
 _INNER: Final = """
 [ "$2" -eq 0 ] || ulimit -u "$2" 2>/dev/null || ulimit -p "$2" || exit 125
-echo "$1" >&2; shift 2; exec "$@"
+echo "$1" >&2 || exit 125; shift 2; exec "$@"
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bubblewrap:
+class Bubblewrap(Sandbox):
     """Runs boxes under one ``bwrap`` program of the host.
 
     ``nodes`` is a directory of ours for private device nodes, which only uid 0 needs.
@@ -54,24 +54,19 @@ class Bubblewrap:
     name: str = "bubblewrap"
     contains: bool = True
 
-    def place(self, tree: Path, checkout: Path) -> Path:  # noqa: ARG002 - the protocol's signature
+    @override
+    def place(self, tree: Path, checkout: Path) -> Path:
         """Give the checkout's own path: absolute paths in a shared environment then mean a tree."""
         return checkout
 
+    @override
     @contextmanager
     def open(
         self,
         box: Box,
         *,
-        deadline: float,
-        idle: float = 0.0,
         stdin: bytes | None = None,
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
+        **options: Unpack[Options],
     ) -> Iterator[Running]:
         """Start a box that is talked to; its namespace is empty when the context is left."""
         greeting = token_hex(16)
@@ -84,17 +79,11 @@ class Bubblewrap:
                     env=LAUNCHER_ENV,
                     cwd="/",
                     stdin=stdin,
-                    deadline=deadline,
-                    idle=idle,
-                    tail_bytes=tail_bytes,
-                    out_bytes=out_bytes,
                     limits=limits,
-                    stdout_to=stdout_to,
-                    stdout_cap=stdout_cap,
-                    on_output=on_output,
-                    stop=stop,
+                    **options,
                     pass_fds=(told,),
                     greeting=f"{greeting}\n".encode(),
+                    kept=True,
                 )
             except BaseException:
                 os.close(info)
@@ -107,35 +96,6 @@ class Bubblewrap:
                 if not running.greeted and ran.ended == "exit":
                     msg = f"the sandbox did not start: {ran.text.strip()[-1000:]}"
                     raise SandboxError(msg)
-
-    def run(
-        self,
-        box: Box,
-        *,
-        deadline: float,
-        idle: float = 0.0,
-        stdin: bytes = b"",
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Ran:
-        """Run a box to its end and give how it ended."""
-        with self.open(
-            box,
-            deadline=deadline,
-            idle=idle,
-            stdin=stdin,
-            tail_bytes=tail_bytes,
-            out_bytes=out_bytes,
-            stdout_to=stdout_to,
-            stdout_cap=stdout_cap,
-            on_output=on_output,
-            stop=stop,
-        ) as running:
-            return running.wait()
 
     def line(self, box: Box, *, info: int, greeting: str) -> list[str]:
         """Give the whole command line; bwrap names its first process on the descriptor ``info``."""

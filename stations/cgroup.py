@@ -87,7 +87,11 @@ def _made(group: Path) -> Path:
 
 def _fell(group: Path) -> None:
     """End whoever is left in a group and take it away; a group that will not go is swept later."""
-    for pid in (group / "cgroup.procs").read_text("utf-8").split():
+    try:
+        left = (group / "cgroup.procs").read_text("utf-8").split()
+    except OSError:  # another factory swept it at the same time
+        return
+    for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
     with contextlib.suppress(OSError):

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final
 
 # A launcher and no preexec_fn: a fork hook is not safe while other threads run, and limits that
-# are set on the child from outside come too late for what it forks first.
+# are set on the child from outside come too late for what it forks first. The keeper's pipe is seen
+# to be open still after the word was written: so the keeper reads it before the end of the pipe.
 _LAUNCHER: Final = """
-core=0 file=$1 cpu=$2 open=$3 data=$4 joined=$5; shift 5
+core=0 file=$1 cpu=$2 open=$3 data=$4 keeper=$5 joined=$6; shift 6
 ulimit -c "$core" && ulimit -f "$file" && ulimit -t "$cpu" || exit 125
 ulimit -n "$open" && ulimit -d "$data" || exit 125
+[ -z "$keeper" ] || { echo "+ $$" > "$keeper" && [ -e "$keeper" ]; } || exit 125
 while [ "$joined" -gt 0 ]; do
   echo 0 > "$1/cgroup.procs" || exit 125
   shift; joined=$((joined - 1))
@@ -37,8 +39,11 @@ class Limits:
     """Control groups that the program joins before it starts."""
 
 
-def launched(argv: Sequence[str], limits: Limits) -> list[str]:
-    """Give the argv that sets the limits on itself, joins its groups and becomes the program."""
+def launched(argv: Sequence[str], limits: Limits, *, keeper: str = "") -> list[str]:
+    """Give the argv that sets the limits on itself, joins its groups and becomes the program.
+
+    With ``keeper``, the path of a pipe, it first says its process group there.
+    """
     numbers = (
         _clamped(resource.RLIMIT_FSIZE, limits.file_bytes, 512),
         _clamped(resource.RLIMIT_CPU, limits.cpu_seconds, 1),
@@ -46,7 +51,7 @@ def launched(argv: Sequence[str], limits: Limits) -> list[str]:
         _clamped(resource.RLIMIT_DATA, limits.memory_bytes, 1024),
     )
     groups = [str(group) for group in limits.groups]
-    return ["/bin/sh", "-c", _LAUNCHER, "sh", *numbers, str(len(groups)), *groups, *argv]
+    return ["/bin/sh", "-c", _LAUNCHER, "sh", *numbers, keeper, str(len(groups)), *groups, *argv]
 
 
 def _clamped(which: int, wanted: int, unit: int) -> str:

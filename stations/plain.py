@@ -4,28 +4,33 @@ It keeps in neither files, network nor secrets. What is left is the environment 
 supervisor that ends orphans too, the policy, exact-tree tests and the compare-and-swap.
 """
 
+import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Unpack
 
-from stations.box import MB, Box
+from typing_extensions import override
+
+from stations.box import Box, Sandbox
 from stations.cgroup import bounded
-from stations.ran import Ran
-from stations.shell import Running, start
+from stations.shell import Options, Running, start
 from worktrees.git import FACTORY_IDENTITY
 from worktrees.shadow import GIT_INSIDE, Mount
 
 # It becomes the parent of every orphan (PR_SET_CHILD_SUBREAPER), so a double fork does not escape.
+# The death of the factory reaches it as SIGTERM (PR_SET_PDEATHSIG), or had come already.
 _SUPERVISOR: Final = """
 import ctypes, os, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.prctl(36, 1, 0, 0, 0):
     sys.exit(125)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+libc.prctl(1, signal.SIGTERM, 0, 0, 0)
+if os.getppid() != int(sys.argv.pop(1)):
+    sys.exit(125)
 main = os.fork()
 if main == 0:
     libc.prctl(1, signal.SIGKILL, 0, 0, 0)
@@ -71,30 +76,25 @@ sys.exit(code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plain:
+class Plain(Sandbox):
     """Runs boxes as plain processes of this user; mounts only say where things lie."""
 
     name: str = "none"
     contains: bool = False
 
-    def place(self, tree: Path, checkout: Path) -> Path:  # noqa: ARG002 - the protocol's signature
+    @override
+    def place(self, tree: Path, checkout: Path) -> Path:
         """Give the tree's own place: without a sandbox it cannot stand anywhere else."""
         return tree
 
+    @override
     @contextmanager
     def open(
         self,
         box: Box,
         *,
-        deadline: float,
-        idle: float = 0.0,
         stdin: bytes | None = None,
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
+        **options: Unpack[Options],
     ) -> Iterator[Running]:
         """Start a box that is talked to; its processes are gone when the context is left."""
         where = {mount.target: mount.source for mount in box.mounts}
@@ -103,51 +103,15 @@ class Plain:
         with (
             bounded(box.limits) as limits,
             start(
-                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, *box.argv],
+                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(os.getpid()), *box.argv],
                 env=_environment(box, where, home),
                 cwd=box.checkout,
                 stdin=stdin,
-                deadline=deadline,
-                idle=idle,
-                tail_bytes=tail_bytes,
-                out_bytes=out_bytes,
                 limits=limits,
-                stdout_to=stdout_to,
-                stdout_cap=stdout_cap,
-                on_output=on_output,
-                stop=stop,
+                **options,
             ) as running,
         ):
             yield running
-
-    def run(
-        self,
-        box: Box,
-        *,
-        deadline: float,
-        idle: float = 0.0,
-        stdin: bytes = b"",
-        tail_bytes: int = 16_384,
-        out_bytes: int = MB,
-        stdout_to: BinaryIO | None = None,
-        stdout_cap: int = 64 * MB,
-        on_output: Callable[[bytes], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Ran:
-        """Run a box to its end and give how it ended."""
-        with self.open(
-            box,
-            deadline=deadline,
-            idle=idle,
-            stdin=stdin,
-            tail_bytes=tail_bytes,
-            out_bytes=out_bytes,
-            stdout_to=stdout_to,
-            stdout_cap=stdout_cap,
-            on_output=on_output,
-            stop=stop,
-        ) as running:
-            return running.wait()
 
 
 def _environment(box: Box, where: Mapping[str, Path], home: Path) -> dict[str, str]:

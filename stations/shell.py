@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Final, Self
+from typing import IO, BinaryIO, Final, Required, Self, TypedDict, Unpack
 
+from stations.keeper import KEEPER
 from stations.limits import Limits, launched
 from stations.ran import Ended, Ran
 
@@ -23,6 +24,25 @@ _TICK: Final = 0.1
 _CHUNK: Final = 65_536
 
 
+class Options(TypedDict, total=False):
+    """How a program is minded while it runs.
+
+    ``deadline`` and ``idle`` (time without output) are seconds; 0 means that it may stay silent.
+    The last ``tail_bytes`` of all output and the first ``out_bytes`` of each kind are kept.
+    Standard output goes to ``stdout_to`` up to ``stdout_cap`` bytes, above which it is ended.
+    ``on_output`` sees all output; ``stop`` ends it.
+    """
+
+    deadline: Required[float]
+    idle: float
+    tail_bytes: int
+    out_bytes: int
+    stdout_to: BinaryIO | None
+    stdout_cap: int
+    on_output: Callable[[bytes], None] | None
+    stop: threading.Event | None
+
+
 class Running:
     """A started program; a context manager that leaves nothing of its process group behind."""
 
@@ -31,21 +51,24 @@ class Running:
         process: subprocess.Popen[bytes],
         *,
         stdin: bytes | None,
+        greeting: bytes = b"",
+        kept: bool = False,
         deadline: float,
-        idle: float,
-        tail_bytes: int,
-        out_bytes: int,
-        stdout_to: BinaryIO | None,
-        stdout_cap: int,
-        on_output: Callable[[bytes], None] | None,
-        stop: threading.Event | None,
-        greeting: bytes,
+        idle: float = 0.0,
+        tail_bytes: int = 16_384,
+        out_bytes: int = 1024 * 1024,
+        stdout_to: BinaryIO | None = None,
+        stdout_cap: int = 64 * 1024 * 1024,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.pid = process.pid
         self.greeted = not greeting
         """Whether the program's launcher said its greeting, so that the program itself ran."""
         self._greeting, self._held = greeting, b""
-        self._process = process
+        self._process, self._kept = process, kept
+        if kept:
+            KEEPER.hold(process.pid)
         self._began = self._heard = time.monotonic()
         self._deadline = self._began + deadline
         self._idle, self._stop, self._on_output = idle, stop, on_output
@@ -177,6 +200,8 @@ class Running:
     def _reap(self) -> None:
         # Before the launcher is reaped its group id cannot belong to anybody else.
         self._signal(signal.SIGKILL)
+        if self._kept:
+            KEEPER.release(self.pid)
         self._process.wait()
         self._gone_at = time.monotonic()
         self._selector.unregister(self._pidfd)
@@ -274,24 +299,20 @@ def start(
     env: Mapping[str, str],
     cwd: str | Path | None = None,
     stdin: bytes | None = None,
-    deadline: float,
-    idle: float = 0.0,
-    tail_bytes: int = 16_384,
-    out_bytes: int = 1_048_576,
     limits: Limits | None = None,
-    stdout_to: BinaryIO | None = None,
-    stdout_cap: int = 64 * 1024 * 1024,
-    on_output: Callable[[bytes], None] | None = None,
-    stop: threading.Event | None = None,
     pass_fds: tuple[int, ...] = (),
     greeting: bytes = b"",
+    kept: bool = False,
+    **options: Unpack[Options],
 ) -> Running:
     """Start a program that is talked to line by line, or (with ``stdin`` given) left alone.
 
     The calling thread must outlive it: a sandbox dies with the thread that started it. A
     ``greeting`` is what a launcher writes to standard error just before the program itself starts.
+    With ``kept`` the keeper ends its process group should this process be killed.
     """
-    words = list(argv) if limits is None else launched(argv, limits)
+    door = KEEPER.door() if kept else ""
+    words = list(argv) if limits is None else launched(argv, limits, keeper=door)
     process = subprocess.Popen(
         words,
         env=dict(env),
@@ -303,19 +324,7 @@ def start(
         start_new_session=True,
         pass_fds=pass_fds,
     )
-    return Running(
-        process,
-        stdin=stdin,
-        deadline=deadline,
-        idle=idle,
-        tail_bytes=tail_bytes,
-        out_bytes=out_bytes,
-        stdout_to=stdout_to,
-        stdout_cap=stdout_cap,
-        on_output=on_output,
-        stop=stop,
-        greeting=greeting,
-    )
+    return Running(process, stdin=stdin, greeting=greeting, kept=kept, **options)
 
 
 def run(
@@ -324,30 +333,9 @@ def run(
     env: Mapping[str, str],
     cwd: str | Path | None = None,
     stdin: bytes = b"",
-    deadline: float,
-    idle: float = 0.0,
-    tail_bytes: int = 16_384,
-    out_bytes: int = 1_048_576,
     limits: Limits | None = None,
-    stdout_to: BinaryIO | None = None,
-    stdout_cap: int = 64 * 1024 * 1024,
-    on_output: Callable[[bytes], None] | None = None,
-    stop: threading.Event | None = None,
+    **options: Unpack[Options],
 ) -> Ran:
     """Run a program to its end and give how it ended; ended from outside it is gone within 2 s."""
-    with start(
-        argv,
-        env=env,
-        cwd=cwd,
-        stdin=stdin,
-        deadline=deadline,
-        idle=idle,
-        tail_bytes=tail_bytes,
-        out_bytes=out_bytes,
-        limits=limits,
-        stdout_to=stdout_to,
-        stdout_cap=stdout_cap,
-        on_output=on_output,
-        stop=stop,
-    ) as running:
+    with start(argv, env=env, cwd=cwd, stdin=stdin, limits=limits, **options) as running:
         return running.wait()

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
+from typing_extensions import override
 
 from factory.config.toml_places import Path
 
@@ -44,7 +45,8 @@ class ConfigError:
     hint: str = ""
     source_line: str = ""
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override is 3.12
+    @override
+    def __str__(self) -> str:
         """Give the message, the source line and a caret below the place."""
         hint = f"; {self.hint}" if self.hint else ""
         head = f"{self.file}:{self.line}:{self.col}: error: {self.where}: {self.what}{hint}"

@@ -1,6 +1,8 @@
 """A real bench for tests of the stations: repository, pool and bubblewrap in a directory."""
 
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from stations.contract import Agent, Assignment, Brief, Kind, StationSpec
 from stations.sandbox import choose
 from stations.tools import Surroundings
 from tests.conftest import FILES, make_repository
+from tests.run import run
 from worktrees.git import open_repository
 from worktrees.lock import worktree_lock
 from worktrees.names import JobId, Oid, RunId, StationName
@@ -104,3 +107,16 @@ def assignment(
         idle=0.0,
         line="hash",
     )
+
+
+def left(marker: str) -> list[str]:
+    """Give the processes on the host that run ``sleep`` with this argument."""
+    return run(["pgrep", "-xf", f"sleep {marker}"], check=False).text.split()
+
+
+def until(true: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Wait until something is true and say whether it became so in time."""
+    ends = time.monotonic() + seconds
+    while not (now := bool(true())) and time.monotonic() < ends:
+        threading.Event().wait(0.02)
+    return now

@@ -16,6 +16,7 @@ from stations.limits import Limits
 from stations.ran import Ran
 from stations.sandbox import choose, preflight
 from tests.run import ROOT, end, run, start
+from tests.stations.benches import left, until
 from worktrees.shadow import Mount
 
 SANDBOX = Bubblewrap()
@@ -233,6 +234,33 @@ def test_nothing_is_left_when_the_factory_is_killed(tree: Path) -> None:
     end(child)
 
 
+def test_a_sandbox_that_starts_after_the_factory_died_runs_nothing(tree: Path) -> None:
+    """A launcher that is still starting when its factory is killed never starts the program."""
+    flag, late = tree / "in" / "started", tree / "launcher"
+    late.write_text(
+        f"#!/bin/sh\n: > {tree}/waits\n"
+        "while [ $PPID = $(ps -o ppid= -p $$) ]; do sleep 0.01; done\n"
+        f'/usr/bin/bwrap "$@"\n: > {tree}/over\n'
+    )
+    late.chmod(0o700)
+    program = (
+        "from tests.stations.test_bubblewrap import *; "
+        f"Bubblewrap(program=Path({str(late)!r})).run("
+        f"box(Path({str(tree)!r}), 'touch in/started; sleep 4714.25'), deadline=60)"
+    )
+    child = start([ROOT / ".venv/bin/python", "-c", program], cwd=ROOT)
+    try:
+        assert until((tree / "waits").exists)
+    finally:
+        os.kill(child.pid, 9)
+        child.wait()
+
+    assert until((tree / "over").exists)
+    assert left("4714.25") == []
+    assert not flag.exists()
+    end(child)
+
+
 def test_a_fork_bomb_is_bounded_and_ends_with_its_box(tree: Path) -> None:
     """Forks beyond the limit fail, the machine goes on, and nothing is left."""
     if controllers().pids is None and os.geteuid() == 0:
@@ -315,22 +343,6 @@ def test_a_box_can_be_talked_to_and_dies_with_its_context(tree: Path) -> None:
         assert talk.line(5) == b"hey hey"
 
     assert left("4714.25") == []
-
-
-def left(marker: str) -> list[str]:
-    """Give the processes on the host that run ``sleep`` with this argument."""
-    return run(["pgrep", "-xf", f"sleep {marker}"], check=False).text.split()
-
-
-def until(true: object, seconds: float = 10.0) -> bool:
-    """Wait until a callable is true."""
-    assert callable(true)
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if true():
-            return True
-        threading.Event().wait(0.02)
-    return bool(true())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only uid 0 owns the host's device nodes")

@@ -1,5 +1,6 @@
 """Without a sandbox: what still holds when a person typed --no-sandbox."""
 
+import os
 import sys
 import threading
 import time
@@ -12,8 +13,8 @@ from stations.seat import take_turn
 from stations.testing import compose, try_tree
 from stations.tools import Surroundings
 from tests.conftest import make_repository
-from tests.run import run
-from tests.stations.benches import PATH, RUN, assignment, base_of, bench_at, station
+from tests.run import ROOT, end, run, start
+from tests.stations.benches import PATH, RUN, assignment, base_of, bench_at, left, station, until
 from worktrees.change import paths
 from worktrees.names import JobId
 
@@ -21,11 +22,6 @@ from worktrees.names import JobId
 def box(tmp_path: Path, script: str) -> Box:
     """Give a box that runs a shell script in a directory."""
     return Box(argv=("/bin/sh", "-c", script), checkout=str(tmp_path), path=("/usr/bin", "/bin"))
-
-
-def left(marker: str) -> list[str]:
-    """Give the processes that run ``sleep`` with this argument."""
-    return run(["pgrep", "-xf", f"sleep {marker}"], check=False).text.split()
 
 
 def test_the_exit_code_and_output_come_through_the_supervisor(tmp_path: Path) -> None:
@@ -52,6 +48,24 @@ def test_daemonised_orphans_are_ended_with_it(tmp_path: Path) -> None:
     assert ended.ended == "stopped"
     assert time.monotonic() - began < 2.6
     assert left("4811.25") == []
+
+
+def test_nothing_is_left_when_the_factory_is_killed(tmp_path: Path) -> None:
+    """After kill -9 of the process that runs it, daemons and stubborn programs die too."""
+    script = "trap '' TERM; (setsid sleep 4812.25 &); touch started; sleep 4812.25"
+    program = (
+        "from tests.stations.test_plain import *; "
+        f"Plain().run(box(Path({str(tmp_path)!r}), {script!r}), deadline=60)"
+    )
+    child = start([sys.executable, "-c", program], cwd=ROOT)
+    try:
+        assert until((tmp_path / "started").exists)
+        assert until(lambda: len(left("4812.25")) == 2)
+    finally:
+        os.kill(child.pid, 9)
+
+    assert until(lambda: left("4812.25") == [], 2.0)
+    end(child)
 
 
 def test_an_attempt_and_its_test_work_without_a_sandbox(tmp_path: Path) -> None:

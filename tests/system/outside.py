@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.system.sites import SECRET, Toy, states, until
+from tests.system.sites import SECRET, Toy, states
 
 FIELDS = "%H%x09%T%x09" + "%x09".join(
     f"%(trailers:key={key},valueonly,separator=%x2C)"
@@ -65,7 +65,7 @@ def check(
     ``foreign`` are commits of other people on the target, ``waiting`` the jobs that a person must
     answer: their branches stay.
     """
-    until(lambda: not toy.alive(), seconds=2, what="no process of the run lives (I5)")
+    toy.nobody_left()
     faults = [
         *_tested(toy, before, foreign),
         *_forward(toy, before, foreign),

@@ -114,6 +114,13 @@ class Toy:
         """Give the command lines of the toy's processes that live, zombies aside."""
         return living(str(self.path), self.marker)
 
+    def nobody_left(self) -> None:
+        """Wait until no process of the toy lives (I5); fail after 2 s, and say who it is."""
+        ends = time.monotonic() + 2
+        while (found := self.alive()) and time.monotonic() < ends:
+            threading.Event().wait(0.01)
+        assert not found, f"I5: still alive 2 s later: {found}"
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Give the ledger's events of one kind, read as any program would."""
         bodies = (json.loads(body) for (body,) in self.rows("SELECT body FROM events"))

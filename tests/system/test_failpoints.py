@@ -12,7 +12,7 @@ import pytest
 
 from tests.run import ROOT
 from tests.system.outside import Before, agent_bytes, check, lost_bytes, remember
-from tests.system.sites import WRITES, Plan, Toy, make_toy, report, states, until
+from tests.system.sites import WRITES, Plan, Toy, make_toy, report, states
 
 CALL: Final = re.compile(r'failpoint\(\s*"([a-z_.]+)"')
 POINTS: Final = tuple(
@@ -162,15 +162,10 @@ def interrupted(tmp_path: Path, scenario: Scenario, armed: str) -> tuple[Toy, Be
     before = remember(toy)
     if scenario.first:
         assert toy.run(failpoint=f"{scenario.first}:kill").code == -signal.SIGKILL
-        gone(toy)
+        toy.nobody_left()
         scenario.plant(toy)
         return toy, before, toy.resume(failpoint=armed).code
     return toy, before, toy.run(failpoint=armed).code
-
-
-def gone(toy: Toy) -> None:
-    """Wait until all that a killed factory started has died."""
-    until(lambda: not toy.alive(), seconds=2, what="no process outlives a killed factory (I5)")
 
 
 def ends_well(toy: Toy, before: Before, scenario: Scenario) -> None:
@@ -217,7 +212,7 @@ def stands(tmp_path: Path, scenario: Scenario, points: Sequence[str]) -> None:
             code = toy.go_on(failpoint=f"{point}:kill").code
         reached = code == -signal.SIGKILL
         assert reached, f"no scenario reaches {point}: say in REACHES which one does"
-        gone(toy)
+        toy.nobody_left()
 
     ends_well(toy, before, scenario)
 
@@ -239,7 +234,7 @@ def fails_at(tmp_path: Path, point: str, hit: int = 1) -> None:
     scenario = scenario_of(point)
     toy, before, code = interrupted(tmp_path, scenario, f"{point}:raise:{hit}")
     assert code >= 0
-    gone(toy)
+    toy.nobody_left()
 
     ends_well(toy, before, scenario)
 
@@ -278,7 +273,7 @@ def test_a_kill_at_a_later_pass_is_made_good(point, hit, tmp_path):
     """Killed at a later pass of a point, or never when there is none, a run ends the same."""
     scenario = scenario_of(point)
     toy, before, _ = interrupted(tmp_path, scenario, f"{point}:kill:{hit}")
-    gone(toy)
+    toy.nobody_left()
 
     ends_well(toy, before, scenario)
 
@@ -289,7 +284,7 @@ def test_a_kill_around_the_swap_is_made_good_on_other_lines(name, tmp_path):
     scenario = SCENARIOS[name]
     toy, before, code = interrupted(tmp_path, scenario, "floor.swap.after:kill")
     assert code == -signal.SIGKILL
-    gone(toy)
+    toy.nobody_left()
 
     ends_well(toy, before, scenario)
 

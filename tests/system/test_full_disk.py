@@ -185,7 +185,7 @@ def test_a_run_goes_on_after_its_last_transaction_was_torn(tmp_path):
     toy = make_toy(tmp_path / "toy")
     before = remember(toy)
     toy.run(failpoint="floor.tidy.before:kill")
-    until(lambda: not toy.alive(), seconds=2, what="all are gone")
+    toy.nobody_left()
     log = toy.common / "factory" / "ledger.sqlite-wal"
     os.truncate(log, log.stat().st_size - 100)
 

@@ -80,7 +80,7 @@ def test_stopped_before_anything_was_placed_it_leaves_nothing(number, tmp_path):
         until(lambda: run.child.poll() is not None, seconds=3, what="it has ended")
         ran = run.wait()
     assert ran.code == (130 if number is signal.SIGINT else -number)
-    until(lambda: not toy.alive(), seconds=2, what="nobody is left")
+    toy.nobody_left()
     toy.open_gate()
 
     resumed = toy.resume()
@@ -123,7 +123,7 @@ def test_nobody_outlives_a_killed_factory(options, tmp_path):
         until(lambda: len(agent_bytes(toy)) == 3, seconds=30, what="three agents work")
         run.signal(signal.SIGKILL)
         run.wait()
-        until(lambda: not toy.alive(), seconds=2, what="all its processes are gone")
+        toy.nobody_left()
 
 
 def test_a_test_run_that_hangs_is_ended_and_blamed(tmp_path):

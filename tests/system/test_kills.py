@@ -44,8 +44,7 @@ def storm(tmp_path, seed):
             threading.Event().wait(dice.uniform(0.3, 1.8))
             child.signal(signal.SIGKILL)
             child.wait()
-        # A git that the kill caught at work ends by itself; agents end at once (test_interrupts).
-        until(lambda: not toy.alive(), seconds=10, what="no process outlives it (I5)")
+        toy.nobody_left()
         seen |= agent_bytes(toy)
         words = ("resume",) if toy.events("placed") else ("run", "--yes")
 
@@ -83,7 +82,7 @@ def shot(tmp_path, call, number, fault="signal=KILL", seconds=50):
     with toy.start(*words, prefix=prefix) as child:
         ran = child.wait(seconds)
     assert b"Traceback" not in ran.err
-    until(lambda: not toy.alive(), seconds=2, what="no process outlives it (I5)")
+    toy.nobody_left()
     seen = agent_bytes(toy)
 
     document = toy.finish()
@@ -141,7 +140,7 @@ def test_work_that_an_agent_left_uncommitted_is_brought_out(tmp_path):
         seen = agent_bytes(toy)
         child.signal(signal.SIGKILL)
         child.wait()
-    until(lambda: not toy.alive(), seconds=2, what="no process outlives it (I5)")
+    toy.nobody_left()
     with toy.start("resume", "--trust", "--json") as child:
         until(lambda: toy.events("resumed"), seconds=30, what="it goes on")
         assert not lost_bytes(toy, seen)
