@@ -25,7 +25,7 @@ while read -r sign group; do
      esac ;;
   esac
 done
-for group in $groups; do kill -9 -- "-$group"; done
+for group in $groups; do kill -s KILL -- "-$group"; done
 """
 
 
