@@ -19,6 +19,7 @@ from stations.contract import (
     Trial,
     Verdict,
 )
+from stations.runtimes.task import Control
 from worktrees.names import JobId, StationName
 
 Answer = Finished | GateComposed | GateTried
@@ -33,6 +34,10 @@ class Crew(Protocol):
 
     def stop(self, job: JobId, attempt: int) -> None:
         """End an attempt now; it is still answered."""
+        ...
+
+    def tell(self, job: JobId, attempt: int, text: str) -> None:
+        """Tell an attempt under way something; one that cannot listen hears it at its next try."""
         ...
 
     def compose(self, task: Compose) -> None:
@@ -55,7 +60,7 @@ class Crew(Protocol):
 class Worker(Protocol):
     """A station that can be told to stop."""
 
-    def work(self, assignment: Assignment, stop: threading.Event) -> Outcome:
+    def work(self, assignment: Assignment, control: Control) -> Outcome:
         """Do one attempt; blocks until it ended."""
         ...
 
@@ -84,7 +89,7 @@ class ThreadCrew:
         self._workers = workers
         self._tester = tester
         self._answer = answer
-        self._stops: dict[str, threading.Event] = {}
+        self._controls: dict[str, Control] = {}
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self, assignment: Assignment) -> None:
@@ -92,11 +97,11 @@ class ThreadCrew:
         name = f"{assignment.job}#{assignment.attempt}"
         worker = self._workers[assignment.station]
 
-        def turn(stop: threading.Event) -> Answer:
+        def turn(control: Control) -> Answer:
             return Finished(
                 job=assignment.job,
                 attempt=assignment.attempt,
-                outcome=_attempt(lambda: worker.work(assignment, stop)),
+                outcome=_attempt(lambda: worker.work(assignment, control)),
             )
 
         self._begin(name, turn)
@@ -105,12 +110,18 @@ class ThreadCrew:
         """End an attempt now."""
         self._end(f"{job}#{attempt}")
 
+    def tell(self, job: JobId, attempt: int, text: str) -> None:
+        """Tell an attempt under way something."""
+        control = self._controls.get(f"{job}#{attempt}")
+        if control is not None:
+            control.steer(text)
+
     def compose(self, task: Compose) -> None:
         """Make a trial's tree in a thread of its own."""
 
-        def turn(stop: threading.Event) -> Answer:
+        def turn(control: Control) -> Answer:
             try:
-                composed = self._tester.compose(task, stop)
+                composed = self._tester.compose(task, control.stop)
             except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
                 composed = Composed(
                     trial=task.trial, tree=None, fault=_say(error), blame="environment"
@@ -122,10 +133,10 @@ class ThreadCrew:
     def try_tree(self, task: Trial) -> None:
         """Run a trial's checks in a thread of its own."""
 
-        def turn(stop: threading.Event) -> Answer:
+        def turn(control: Control) -> Answer:
             verdict: Verdict
             try:
-                verdict = self._tester.try_tree(task, stop)
+                verdict = self._tester.try_tree(task, control.stop)
             except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
                 verdict = Lost(why=_say(error))
             return GateTried(trial=task.trial, verdict=verdict)
@@ -139,20 +150,20 @@ class ThreadCrew:
 
     def close(self) -> None:
         """Stop all threads and wait for them."""
-        for stop in tuple(self._stops.values()):
-            stop.set()
+        for control in tuple(self._controls.values()):
+            control.end()
         for thread in tuple(self._threads.values()):
             thread.join()
 
-    def _begin(self, name: str, turn: Callable[[threading.Event], Answer]) -> None:
-        stop = threading.Event()
-        self._stops[name] = stop
+    def _begin(self, name: str, turn: Callable[[Control], Answer]) -> None:
+        control = Control()
+        self._controls[name] = control
 
         def body() -> None:
             try:
-                answer = turn(stop)
+                answer = turn(control)
             finally:
-                self._stops.pop(name, None)
+                self._controls.pop(name, None)
                 self._threads.pop(name, None)
             self._answer(answer)
 
@@ -161,9 +172,9 @@ class ThreadCrew:
         thread.start()
 
     def _end(self, name: str) -> None:
-        stop = self._stops.get(name)
-        if stop is not None:
-            stop.set()
+        control = self._controls.get(name)
+        if control is not None:
+            control.end()
 
 
 def _attempt(work: Callable[[], Outcome]) -> Outcome:

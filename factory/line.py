@@ -74,6 +74,7 @@ from stations.contract import (
     Lost,
     Outcome,
     Red,
+    Reviewed,
     Spend,
     Split,
     StationSpec,
@@ -348,6 +349,9 @@ class _Turn:
                 self.put(job, Withdrawn(why="answered; it changes nothing", met=True))
             case Split(jobs=jobs):
                 self.split(work, jobs)
+            case Reviewed():
+                if work.commit is not None:
+                    self.arrive(job, work.commit)
             case _:
                 assert_never(outcome)
 

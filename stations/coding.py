@@ -1,10 +1,10 @@
 """Coding: stations that change the tree, by an agent or by a program; cleaning is one of them."""
 
-import threading
 from dataclasses import dataclass
 
 from stations.bench import Bench
 from stations.contract import Assignment, Outcome, StationSpec
+from stations.runtimes.task import Control
 from stations.seat import take_turn
 
 
@@ -15,6 +15,6 @@ class Coding:
     spec: StationSpec
     bench: Bench
 
-    def work(self, assignment: Assignment, stop: threading.Event | None = None) -> Outcome:
-        """Do one attempt; ``stop`` ends it within two seconds and its work is kept."""
-        return take_turn(self.bench, self.spec, assignment, stop=stop or threading.Event())
+    def work(self, assignment: Assignment, control: Control | None = None) -> Outcome:
+        """Do one attempt; ended by its control it is over in two seconds and its work is kept."""
+        return take_turn(self.bench, self.spec, assignment, control=control or Control())

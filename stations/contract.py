@@ -38,6 +38,16 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be spent; None means no limit of that kind."""
+
+    tokens: int | None = None
+    dollars: Decimal | None = None
+    seconds: float | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationSpec:
     """One station as configured. Times are seconds; ``when`` are gitignore-style globs.
 
@@ -53,6 +63,9 @@ class StationSpec:
     commands: tuple[Argv, ...] = ()
     seats: int = 0
     """At most this many at once; 0 means as many as the line has."""
+    batch: int = 1
+    """So many small assignments in a row may share one session of a model."""
+    budget: Budget = field(default_factory=Budget)
     timeout: float = 1200.0
     idle: float = 0.0
     """Seconds without output after which an attempt is ended; 0 means never."""
@@ -73,16 +86,6 @@ class StationSpec:
             timeout=self.timeout,
             idle=self.idle,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What may be spent; None means no limit of that kind."""
-
-    tokens: int | None = None
-    dollars: Decimal | None = None
-    seconds: float | None = None
-    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,8 @@ class Assignment:
     """One attempt of one job at one station: all that a seat needs.
 
     ``base`` is the commit the attempt starts from, ``judged_from`` the one its cumulative change
-    is judged against, ``serial`` names its workspace, ``seconds`` is its deadline.
+    is judged against, ``serial`` names its workspace, ``seconds`` is its deadline. ``raised`` says
+    how many tiers above its station's own it is to be tried; ``budget`` is the whole job's.
     """
 
     run: RunId
@@ -157,6 +161,10 @@ class Assignment:
     seconds: float
     idle: float
     line: str
+    raised: int = 0
+    depth: int = 0
+    accept: tuple[Argv, ...] = ()
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +182,10 @@ class Failed:
     """The attempt failed; ``tail`` holds its last lines.
 
     ``environment`` says that the machine and not the work was at fault (sandbox, disk, git),
-    ``interrupted`` that whoever ran it stopped it or died.
+    ``interrupted`` that whoever ran it stopped it or died. ``cause`` says more where a model
+    was at work: a ``budget`` is spent (``account`` names whose: job, station, run or day), the
+    provider has ``denied`` a call for good, it ``limited`` us for longer than we wait, or the
+    agent broke its ``contract``.
     """
 
     fault: str
@@ -182,6 +193,8 @@ class Failed:
     environment: bool = False
     interrupted: bool = False
     tail: str = ""
+    cause: Literal["", "budget", "denied", "limited", "contract"] = ""
+    account: str = ""
     spend: Spend = field(default_factory=Spend)
     kind: Literal["failed"] = "failed"
 
@@ -238,7 +251,27 @@ class Split:
     kind: Literal["split"] = "split"
 
 
-Outcome = Done | Failed | Strayed | Escalated | Unchanged | Found | Split
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """One finding of a review, about a line of a file (0: about the file) or the whole change."""
+
+    text: str
+    path: str = ""
+    line: int = 0
+    serious: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """An independent read of a change; ``back`` sends it to its author once, with the remarks."""
+
+    back: bool
+    remarks: tuple[Remark, ...] = ()
+    spend: Spend = field(default_factory=Spend)
+    kind: Literal["reviewed"] = "reviewed"
+
+
+Outcome = Done | Failed | Strayed | Escalated | Unchanged | Found | Split | Reviewed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,12 @@
 """Reading: stations that answer a question about the tree and change nothing."""
 
-import threading
 from dataclasses import dataclass
 
 from stations.bench import Bench
 from stations.contract import Assignment, Escalated, Failed, Found, Outcome, StationSpec
 from stations.ran import printable
-from stations.runtimes.task import DATA_CHARACTERS, Attempt
-from stations.seat import runtime, sit, write_outcome
+from stations.runtimes.task import DATA_CHARACTERS, Attempt, Control, work
+from stations.seat import failure, runtime, sit, write_outcome
 from stations.tools import ToolMissingError
 
 
@@ -18,12 +17,13 @@ class Reading:
     spec: StationSpec
     bench: Bench
 
-    def work(self, assignment: Assignment, stop: threading.Event | None = None) -> Outcome:
+    def work(self, assignment: Assignment, control: Control | None = None) -> Outcome:
         """Give what was found: the report's data or summary, else what was printed."""
-        ends = stop or threading.Event()
         try:
-            with sit(self.bench, self.spec, assignment, scope=None, stop=ends) as turn:
-                outcome = _answer(runtime(self.bench, self.spec).work(turn.task))
+            with sit(
+                self.bench, self.spec, assignment, scope=None, control=control or Control()
+            ) as turn:
+                outcome = _answer(work(runtime(self.bench, self.spec), turn.task))
                 write_outcome(turn.papers, outcome)
                 return outcome
         except ToolMissingError as error:
@@ -36,14 +36,7 @@ def _answer(attempt: Attempt) -> Outcome:
         wants = report.needs_scope if report is not None else ()
         return Escalated(reason=attempt.fault, wants=wants, spend=attempt.spend)
     if attempt.status != "done":
-        again = attempt.status in {"again", "deadline", "idle", "stopped"}
-        return Failed(
-            fault=attempt.fault,
-            retryable=again,
-            interrupted=attempt.status == "stopped",
-            tail=attempt.tail,
-            spend=attempt.spend,
-        )
+        return failure(attempt, calls=False)
     said = (report.data or report.summary) if report is not None else ""
     text = said or printable(attempt.answer[: DATA_CHARACTERS * 4]).strip()
     return Found(data=text[:DATA_CHARACTERS], spend=attempt.spend)

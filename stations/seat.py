@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, Final, assert_never
+from typing import BinaryIO, Final
 
 from stations.bench import (
     Bench,
@@ -18,19 +17,22 @@ from stations.bench import (
 from stations.box import BRIEF_INSIDE, MB, OUT_INSIDE, Box
 from stations.contract import (
     Assignment,
+    Budget,
     Escalated,
     Failed,
+    Job,
     Outcome,
+    Split,
     StationSpec,
 )
 from stations.harvest import harvest, keep_work, papers_of, rescue, set_aside
 from stations.plain import home_mount
 from stations.runtimes.command import brief_json
-from stations.runtimes.task import Attempt, Desk, Runtime, Task
+from stations.runtimes.task import Attempt, Control, Desk, Proposal, Runtime, Task, work
 from stations.tools import ToolMissingError
 from worktrees.failpoint import failpoint
 from worktrees.merge import salvage
-from worktrees.names import job_ref
+from worktrees.names import JobId, job_ref
 from worktrees.scope import Mounts, Scope, ScopeTooWide
 from worktrees.shadow import Mount, prepare, scope_mounts
 from worktrees.workspace import Workspace
@@ -38,7 +40,9 @@ from worktrees.workspace import Workspace
 __all__ = [
     "LOG_BYTES",
     "Turn",
+    "failure",
     "papers_of",
+    "parts",
     "rescue",
     "runtime",
     "sit",
@@ -61,7 +65,7 @@ class Turn:
 
 
 def take_turn(
-    bench: Bench, spec: StationSpec, assignment: Assignment, *, stop: threading.Event
+    bench: Bench, spec: StationSpec, assignment: Assignment, *, control: Control
 ) -> Outcome:
     """Do one attempt of a job: agent in its sandbox, export in another one, policy, durable work.
 
@@ -69,8 +73,8 @@ def take_turn(
     the attempt's papers.
     """
     try:
-        with sit(bench, spec, assignment, scope=assignment.scope, stop=stop) as turn:
-            attempt = runtime(bench, spec).work(turn.task)
+        with sit(bench, spec, assignment, scope=assignment.scope, control=control) as turn:
+            attempt = work(runtime(bench, spec), turn.task)
             try:
                 outcome = _outcome(bench, spec, assignment, turn, attempt)
             except BaseException:  # a full disk, a dead sandbox: the agent's work is still there
@@ -100,7 +104,7 @@ def sit(
     assignment: Assignment,
     *,
     scope: Scope | None,
-    stop: threading.Event,
+    control: Control,
 ) -> Iterator[Turn]:
     """Give a prepared seat; ``scope`` None means that nothing of the tree may be written."""
     workspace = _workspace(bench, assignment)
@@ -118,7 +122,7 @@ def sit(
                     papers=papers,
                     scope=scope,
                     log=_Log(file=log, room=LOG_BYTES),
-                    stop=stop,
+                    control=control,
                 )
     finally:
         failpoint("seat.fell.before")
@@ -152,7 +156,7 @@ def _turn(
     papers: Path,
     scope: Scope | None,
     log: "_Log",
-    stop: threading.Event,
+    control: Control,
 ) -> Turn:
     tree, place = workspace.tree, bench.place(workspace.tree)
     prepare_places(tree, bench)
@@ -194,7 +198,9 @@ def _turn(
         desk=desk,
         find=bench.find,
         log=log,
-        stop=stop,
+        control=control,
+        papers=papers,
+        before=_before(bench, assignment),
     )
     return Turn(workspace=workspace, room=room, papers=papers, task=task)
 
@@ -210,20 +216,80 @@ def _outcome(
             keep_work(bench, assignment, tree=tree, room=turn.room)
             wants = attempt.report.needs_scope if attempt.report is not None else ()
             return Escalated(reason=attempt.fault, wants=wants, spend=attempt.spend)
-        case "again" | "deadline" | "idle" | "stopped":
+        case "split":
             keep_work(bench, assignment, tree=tree, room=turn.room)
-            return Failed(
-                fault=attempt.fault,
-                retryable=True,
-                interrupted=attempt.status == "stopped",
-                tail=attempt.tail,
-                spend=attempt.spend,
-            )
-        case "failed" | "output":
-            keep_work(bench, assignment, tree=tree, room=turn.room)
-            return Failed(fault=attempt.fault, tail=attempt.tail, spend=attempt.spend)
+            jobs = parts(assignment, spec, attempt.split)
+            if not jobs:
+                return Failed(fault="it proposed to split the job into nothing")
+            return Split(jobs=jobs, spend=attempt.spend)
         case _:
-            assert_never(attempt.status)
+            keep_work(bench, assignment, tree=tree, room=turn.room)
+            return failure(attempt, calls=runtime(bench, spec).capabilities().calls)
+
+
+def failure(attempt: Attempt, *, calls: bool) -> Failed:
+    """Give an attempt that did not end well as an outcome; ``calls``: a model was at work.
+
+    What a model did not manage is tried again, one tier higher; a program would fail again.
+    """
+    again = Failed(fault=attempt.fault, tail=attempt.tail, spend=attempt.spend, retryable=True)
+    match attempt.status:
+        case "again" | "deadline" | "idle":
+            return again
+        case "stopped":
+            return dataclasses.replace(again, interrupted=True)
+        case "budget":
+            whole = attempt.account in {"run", "day"}  # the job itself may go on another day
+            return dataclasses.replace(
+                again,
+                cause="budget",
+                account=attempt.account,
+                interrupted=whole,
+                retryable=whole,
+            )
+        case "provider":
+            return dataclasses.replace(again, environment=True)
+        case "denied" | "limited":
+            return dataclasses.replace(again, environment=True, cause=attempt.status)
+        case "contract":
+            return dataclasses.replace(again, cause="contract")
+        case _:
+            return dataclasses.replace(again, retryable=calls)
+
+
+def parts(
+    assignment: Assignment, spec: StationSpec, proposals: Sequence[Proposal]
+) -> tuple[Job, ...]:
+    """Give the smaller jobs that were proposed, each with its share of the parent's budget."""
+    names = [JobId(f"{assignment.job[:56]}-{number}") for number in range(1, len(proposals) + 1)]
+    share = len(proposals)
+    whole = assignment.budget
+    budget = Budget(
+        tokens=None if whole.tokens is None else whole.tokens // share,
+        dollars=None if whole.dollars is None else whole.dollars / share,
+        seconds=None if whole.seconds is None else whole.seconds / share,
+        attempts=whole.attempts,
+    )
+    holes = tuple(glob for glob in assignment.scope.write if glob.startswith("!"))
+    return tuple(
+        Job(
+            id=name,
+            title=one.title,
+            brief=one.brief,
+            scope=Scope(write=(*one.scope, *holes)),
+            route=spec.name,
+            needs=tuple(names[need] for need in one.needs if need < place),
+            budget=budget,
+            source=f"split of {assignment.job}",
+            depth=assignment.depth + 1,
+        )
+        for place, (name, one) in enumerate(zip(names, proposals, strict=True))
+    )
+
+
+def _before(bench: Bench, assignment: Assignment) -> Path | None:
+    earlier = papers_of(bench, assignment.job, assignment.attempt - 1)
+    return earlier if assignment.attempt > 1 and earlier.is_dir() else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from stations.contract import (
     Found,
     Outcome,
     Red,
+    Reviewed,
     Split,
     Strayed,
     Unchanged,
@@ -252,6 +253,10 @@ def _ended(outcome: Outcome) -> _Said:
         case Split(jobs=jobs):
             names = listed(job.id for job in jobs)
             return _Said(what="split", text=f"was split {after} into {names}")
+        case Reviewed(back=back, remarks=remarks):
+            end = "sent back" if back else "found good"
+            lines = tuple(clean(masked(remark.text)) for remark in remarks[:8])
+            return _Said(what="reviewed", text=f"was {end} {after}", tail=lines)
         case _:
             assert_never(outcome)
 

@@ -1,12 +1,26 @@
 """The ``command`` runtime: any program is an agent; a dumb station's program is one as well."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from stations.box import BRIEF_INSIDE, OUT_INSIDE
 from stations.contract import Argv, Assignment, Spend
+from stations.models.values import Usage
 from stations.ran import Ran
-from stations.runtimes.task import Attempt, Report, Status, Task, equipped, read_report
+from stations.runtimes.task import (
+    Attempt,
+    ByAnyProgram,
+    Capabilities,
+    Probe,
+    Report,
+    Steered,
+    Step,
+    Task,
+    equipped,
+    read_report,
+)
 
 BRIEF_SCHEMA = "factory.brief/1"
 TRY_AGAIN = 75
@@ -16,9 +30,31 @@ _TAIL_LINES = 20
 class Command:
     """Starts the station's program in the workspace with the brief on its standard input."""
 
-    def work(self, task: Task) -> Attempt:
-        """Run it to its end; exit 0 is done, 75 try again later, anything else failed."""
-        assignment = task.assignment
+    name: Final = "command"
+
+    def capabilities(self) -> Capabilities:
+        """Say that no word reaches it, and that what it spends is not ours to know."""
+        return Capabilities(calls=False)
+
+    def probe(self) -> Probe:
+        """Whether the program is there is looked up station by station."""
+        return Probe(ok=True, detail="any program")
+
+    def start(self, task: Task) -> "CommandSession":
+        """Give a session in which the program is run once."""
+        return CommandSession(task)
+
+
+class CommandSession:
+    """One run of a program; exit 0 is done, 75 try again later, anything else failed."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._attempt: Attempt | None = None
+
+    def events(self) -> Iterator[Step]:
+        """Run it to its end; its own output is the log."""
+        task, assignment = self._task, self._task.assignment
         box = equipped(task, program(task))
         told = {
             "FACTORY_JOB": assignment.job,
@@ -27,6 +63,7 @@ class Command:
             "FACTORY_BRIEF": BRIEF_INSIDE,
             "FACTORY_REPORT": f"{OUT_INSIDE}/{task.desk.report.name}",
         }
+        yield Step(kind="started")
         ran = task.sandbox.run(
             replace(box, env={**box.env, **told}),
             stdin=brief_text(assignment).encode("utf-8", "replace"),
@@ -35,7 +72,29 @@ class Command:
             on_output=task.log,
             stop=task.stop,
         )
-        return _attempt(ran, read_report(task.desk.report))
+        self._attempt = _attempt(ran, read_report(task.desk.report))
+        yield Step(kind="finished")
+
+    def steer(self, text: str) -> Steered:  # noqa: ARG002 - the protocol's signature
+        """Say that a program does not listen."""
+        return "unsupported"
+
+    def cancel(self, reason: str) -> None:  # noqa: ARG002 - the protocol's signature
+        """End it; the task's own stop does that."""
+        self._task.stop.set()
+
+    def usage(self) -> Usage:
+        """Give no tokens: what a program spends is not ours to know."""
+        return Usage()
+
+    def resume_token(self) -> str | None:
+        """Say that a program begins anew each time."""
+        return None
+
+    def result(self) -> Attempt:
+        """Say how it ended."""
+        assert self._attempt is not None  # noqa: S101  the events are over
+        return self._attempt
 
 
 def program(task: Task) -> Argv:
@@ -89,7 +148,7 @@ def _attempt(ran: Ran, report: Report | None) -> Attempt:
     )
 
 
-def _status(ran: Ran, report: Report | None) -> Status:
+def _status(ran: Ran, report: Report | None) -> ByAnyProgram:
     if ran.ended != "exit":
         return ran.ended
     if ran.code == TRY_AGAIN:
@@ -101,7 +160,7 @@ def _status(ran: Ran, report: Report | None) -> Status:
     return "done"
 
 
-def _fault(ran: Ran, report: Report | None, status: Status) -> str:
+def _fault(ran: Ran, report: Report | None, status: ByAnyProgram) -> str:
     said = report.summary if report is not None else ""
     match status:
         case "done":

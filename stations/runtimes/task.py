@@ -4,24 +4,52 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from stations.box import Box, Sandbox
 from stations.contract import Argv, Assignment, Spend, StationSpec
+from stations.models.values import Usage
 from stations.ran import printable
 from stations.tools import Tool
 
-Status = Literal["done", "again", "blocked", "failed", "stopped", "deadline", "idle", "output"]
-"""How an attempt ended, by what was seen; what it claims comes on top and counts for nothing."""
+ByAnyProgram = Literal[
+    "done", "again", "blocked", "failed", "stopped", "deadline", "idle", "output"
+]
+ByAModel = Literal["budget", "turns", "provider", "limited", "denied", "contract", "split"]
+Status = ByAnyProgram | ByAModel
+"""How an attempt ended, by what was seen; what it claims comes on top and counts for nothing.
+
+``budget``: an account is spent; ``turns``: its own limit
+of turns; ``provider``: calls fail and may work later; ``limited``: told to wait too long;
+``denied``: calls will never work like this; ``contract``: no valid report, even after a reminder;
+``split``: it proposes smaller jobs instead.
+"""
+
+StepKind = Literal[
+    "started",
+    "request",
+    "text",
+    "tool",
+    "result",
+    "permission",
+    "usage",
+    "retry",
+    "told",
+    "finished",
+]
+Steered = Literal["injected", "queued", "unsupported"]
+"""What became of a word from outside: the agent hears it now, at its next turn, or never."""
 
 REPORT_BYTES: Final = 65_536
 DATA_CHARACTERS: Final = 8_192
 _SUMMARY: Final = 2_000
 _NEEDS: Final = 50
 _PATH: Final = 400
+_LINE: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +76,62 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something an agent did; ``text`` is one line for people, hostile until printed."""
+
+    kind: StepKind
+    text: str = ""
+
+    @property
+    def line(self) -> str:
+        """Give the step as one readable line of a log."""
+        return f"{self.kind:<10} {_clean(self.text).replace(chr(10), ' ')[:_LINE]}\n"
+
+
+class Control:
+    """What others hold of an attempt under way: its end, and its ear."""
+
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self.stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._early: list[str] = []
+
+    def end(self, reason: str = "stopped") -> None:
+        """End the attempt now."""
+        self.stop.set()
+        with self._lock:
+            session = self._session
+        if session is not None:
+            session.cancel(reason)
+
+    def steer(self, text: str) -> Steered:
+        """Tell the agent something; a session that is still to begin hears it first."""
+        with self._lock:
+            session = self._session
+            if session is None:
+                self._early.append(text)
+                return "queued"
+        return session.steer(text)
+
+    @contextmanager
+    def holding(self, session: "Session") -> Iterator[None]:
+        """Pass on what comes to this session, until the context is left."""
+        with self._lock:
+            self._session, early = session, self._early
+            self._early = []
+        for text in early:
+            session.steer(text)
+        if self.stop.is_set():
+            session.cancel("stopped")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._session = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One attempt as a runtime sees it; ``box`` is complete but for its argv and variables."""
 
@@ -58,7 +142,27 @@ class Task:
     desk: Desk
     find: Callable[[str], Tool]
     log: Callable[[bytes], None]
-    stop: threading.Event
+    control: Control
+    papers: Path
+    """Where the attempt's transcript is kept, for people and for a session that goes on."""
+    before: Path | None = None
+    """The papers of the attempt whose session may be gone on with."""
+
+    @property
+    def stop(self) -> threading.Event:
+        """What ends the attempt."""
+        return self.control.stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A smaller job that an agent proposes instead of its own: hostile text, cut to size."""
+
+    title: str
+    brief: str
+    scope: tuple[str, ...]
+    needs: tuple[int, ...] = ()
+    """The places, from 0, of the proposals that must be done before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +174,96 @@ class Attempt:
     tail: str = ""
     answer: bytes = b""
     report: Report | None = None
+    split: tuple[Proposal, ...] = ()
+    account: str = ""
+    """With ``budget``: whose is spent."""
     spend: Spend = field(default_factory=Spend)
 
 
-class Runtime(Protocol):
-    """A way to drive an agent; it blocks in the calling thread until the attempt is over."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a runtime can do.
 
-    def work(self, task: Task) -> Attempt:
-        """Do the task in its sandbox; when this is back, nothing of it runs any more."""
+    ``steer``: when a word from outside is heard. ``resume``: whether a session can be gone on
+    with. ``cost``: how well tokens and dollars are known. ``calls``: whether it calls a model.
+    """
+
+    steer: Steered = "unsupported"
+    resume: bool = False
+    cost: Literal["exact", "estimated", "none"] = "none"
+    calls: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Whether a runtime can work here: its exact version, or what is missing and the fix.
+
+    No call that costs is made for it, and no secret stands in it.
+    """
+
+    ok: bool
+    version: str = ""
+    detail: str = ""
+    fix: str = ""
+
+
+class Session(Protocol):
+    """One attempt under way. ``events`` and ``result`` belong to the thread that started it."""
+
+    def events(self) -> Iterator[Step]:
+        """Drive the attempt and give what it does; at the end nothing of it runs any more."""
         ...
+
+    def steer(self, text: str) -> Steered:
+        """Tell the agent something, from any thread."""
+        ...
+
+    def cancel(self, reason: str) -> None:
+        """End the attempt within two seconds, from any thread; its work so far stays."""
+        ...
+
+    def usage(self) -> Usage:
+        """Give the tokens so far."""
+        ...
+
+    def resume_token(self) -> str | None:
+        """Name the session so that a later attempt can go on with it; None when none can."""
+        ...
+
+    def result(self) -> Attempt:
+        """Say how it ended, once the events are over."""
+        ...
+
+
+class Runtime(Protocol):
+    """A way to drive an agent."""
+
+    @property
+    def name(self) -> str:
+        """Its name in a configuration."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """Say what it can do."""
+        ...
+
+    def probe(self) -> Probe:
+        """Say whether it can work here."""
+        ...
+
+    def start(self, task: Task) -> Session:
+        """Give a session for a task; nothing runs before its events are asked for."""
+        ...
+
+
+def work(runtime: Runtime, task: Task) -> Attempt:
+    """Do a task to its end in this thread, each step a line of the attempt's log."""
+    session = runtime.start(task)
+    with task.control.holding(session):
+        for step in session.events():
+            if step.text:
+                task.log(step.line.encode("utf-8", "replace"))
+    return session.result()
 
 
 def equipped(task: Task, words: Argv) -> Box:

@@ -9,6 +9,7 @@ import pytest
 
 from stations.bench import Bench
 from stations.contract import Branch, Check, Compose, Done, Escalated, Trial
+from stations.runtimes.task import Control
 from stations.seat import take_turn
 from stations.testing import compose, try_tree
 from tests.run import run
@@ -61,9 +62,7 @@ def test_an_attack_reaches_neither_host_nor_target(
     script = ATTACKS[attack].replace("OWNED", str(owned)).replace("VICTIM", str(victim))
     before = held(bench)
 
-    outcome = take_turn(
-        bench, station("sh", "-c", script), assignment(bench), stop=threading.Event()
-    )
+    outcome = take_turn(bench, station("sh", "-c", script), assignment(bench), control=Control())
     if isinstance(outcome, Done | Escalated) and outcome.commit is not None:
         branch = Branch(job=JobId("job1"), commit=outcome.commit)
         task = Compose(run=RUN, trial=1, base=base_of(bench), branches=(branch,), line="h")
@@ -89,7 +88,7 @@ def test_a_hidden_change_is_seen(bench: Bench) -> None:
         bench,
         station("sh", "-c", ATTACKS["hidden change"]),
         assignment(bench),
-        stop=threading.Event(),
+        control=Control(),
     )
 
     assert isinstance(outcome, Done)

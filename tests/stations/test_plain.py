@@ -9,6 +9,7 @@ from pathlib import Path
 from stations.box import Box
 from stations.contract import Branch, Check, Compose, Done, Failed, Green, Trial
 from stations.plain import Plain
+from stations.runtimes.task import Control
 from stations.seat import take_turn
 from stations.testing import compose, try_tree
 from stations.tools import Surroundings
@@ -76,7 +77,7 @@ def test_an_attempt_and_its_test_work_without_a_sandbox(tmp_path: Path) -> None:
             bench,
             station("sh", "-c", script),
             assignment(bench, scope=("src/**",)),
-            stop=threading.Event(),
+            control=Control(),
         )
         assert isinstance(done, Done), done
         assert list(paths(bench.git, base_of(bench), done.commit)) == [b"src/a.py"]
@@ -91,7 +92,7 @@ def test_an_attempt_and_its_test_work_without_a_sandbox(tmp_path: Path) -> None:
                 branches=(Branch(job=JobId("job1"), commit=done.commit),),
                 line="h",
             ),
-            stop=threading.Event(),
+            control=Control(),
         )
         assert made.tree is not None
         check = Check(owner="t", run=("sh", "-c", "test -e src/a.py && git log -1"), timeout=20)
@@ -109,7 +110,7 @@ def test_the_scope_is_judged_without_a_sandbox_too(tmp_path: Path) -> None:
             bench,
             station("sh", "-c", "echo x > README.md"),
             assignment(bench, scope=("src/**",)),
-            stop=threading.Event(),
+            control=Control(),
         )
 
     assert not isinstance(outcome, Done | Failed)

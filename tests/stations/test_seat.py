@@ -24,6 +24,7 @@ from stations.contract import (
     Unchanged,
 )
 from stations.reading import Reading
+from stations.runtimes.task import Control
 from stations.seat import papers_of, rescue, take_turn
 from stations.tools import Surroundings
 from tests.run import ROOT, run
@@ -69,7 +70,7 @@ def turn(
             seconds=seconds,
             brief=brief,
         ),
-        stop=stop or threading.Event(),
+        control=Control(stop),
     )
 
 
@@ -493,7 +494,7 @@ from worktrees.failpoint import arm
 with bench_at(Path({str(checkout)!r})) as bench:
     arm({point + ":kill"!r})
     take_turn(bench, station("sh", "-c", "echo w > src/w.py"), assignment(bench),
-              stop=threading.Event())
+              control=Control())
 """
     died = run([ROOT / ".venv/bin/python", "-c", program], cwd=ROOT, check=False)
     assert died.code == -9, died.err
