@@ -120,3 +120,8 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> bool:
     while not (now := bool(true())) and time.monotonic() < ends:
         threading.Event().wait(0.02)
     return now
+
+
+def bearing(pattern: str) -> list[str]:
+    """Give the processes on the host whose command line matches, whatever they are."""
+    return run(["pgrep", "-f", pattern], check=False).text.split()

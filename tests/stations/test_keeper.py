@@ -12,7 +12,7 @@ from stations.bubblewrap import Bubblewrap
 from stations.keeper import Keeper
 from stations.limits import Limits
 from tests.run import ROOT, run, start
-from tests.stations.benches import until
+from tests.stations.benches import bearing, until
 
 
 def starts(mark: str) -> None:
@@ -26,11 +26,6 @@ def starts(mark: str) -> None:
         limits=Limits(processes=0, memory_bytes=0),
     )
     Bubblewrap().run(box, deadline=60)
-
-
-def bearing(mark: str) -> list[str]:
-    """Give the processes whose command line holds a mark, whatever they are."""
-    return run(["pgrep", "-f", f"^/usr/bin/bwrap.*{mark}|^sleep {mark}"], check=False).text.split()
 
 
 PROGRAM = """
@@ -52,7 +47,9 @@ def killed_while_starting(seed: int, kills: int) -> None:
     mark = f"49{seed}.{random.Random(seed).randint(10**6, 10**7)}25"  # noqa: S311  a name
     run([sys.executable, "-c", PROGRAM, str(seed), str(kills), mark], cwd=ROOT, timeout=500)
 
-    assert until(lambda: not bearing(mark), 2.0), bearing(mark)
+    assert until(lambda: not bearing(f"^/usr/bin/bwrap.*{mark}|^sleep {mark}"), 2.0), bearing(
+        f"^/usr/bin/bwrap.*{mark}|^sleep {mark}"
+    )
 
 
 def test_nothing_is_left_of_a_sandbox_that_was_just_starting() -> None:
