@@ -22,6 +22,7 @@ from stations.contract import (
     Trial,
     Verdict,
 )
+from stations.runtimes.task import Control
 from worktrees.names import JobId, Oid, RunId, StationName
 from worktrees.scope import Scope
 
@@ -45,9 +46,9 @@ class Bench:
             return "stopped"
         return "ended"
 
-    def work(self, assignment: Assignment, stop: threading.Event) -> Outcome:
+    def work(self, assignment: Assignment, control: Control) -> Outcome:
         """Do one attempt."""
-        return Done(commit=OID, note=self.obey(assignment.job, stop))
+        return Done(commit=OID, note=self.obey(assignment.job, control.stop))
 
     def compose(self, task: Compose, stop: threading.Event) -> Composed:
         """Make a tree."""

@@ -92,7 +92,7 @@ def test_an_attempt_and_its_test_work_without_a_sandbox(tmp_path: Path) -> None:
                 branches=(Branch(job=JobId("job1"), commit=done.commit),),
                 line="h",
             ),
-            control=Control(),
+            stop=threading.Event(),
         )
         assert made.tree is not None
         check = Check(owner="t", run=("sh", "-c", "test -e src/a.py && git log -1"), timeout=20)

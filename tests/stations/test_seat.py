@@ -486,9 +486,9 @@ def test_work_is_on_its_branch_wherever_the_factory_dies_later(tmp_path: Path, p
 def killed_at(point: str, checkout: Path) -> None:
     """Let another process do an attempt that writes src/w.py, and die at a failpoint."""
     program = f"""
-import threading
 from pathlib import Path
 from tests.stations.benches import *
+from stations.runtimes.task import Control
 from stations.seat import take_turn
 from worktrees.failpoint import arm
 with bench_at(Path({str(checkout)!r})) as bench:
