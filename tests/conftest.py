@@ -1,13 +1,17 @@
 """Fixtures for all tests: a small real repository, and git that never reads the user's files."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.engine import NoEngineError, engine
 from tests.run import environment, run
+from tests.scripted.recording import Live
 from worktrees.git import Repository, open_repository
 from worktrees.names import Oid
 
@@ -22,6 +26,23 @@ FILES: dict[str, str] = {
 Commit = Callable[..., Oid]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the address of a real provider, for whoever records answers anew."""
+    parser.addoption("--live", metavar="BASE_URL", help="record real answers; costs money")
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest) -> Live | None:
+    """Give the real provider that a person named with --live and FACTORY_LIVE_API_KEY."""
+    base_url = request.config.getoption("--live")
+    if base_url is None:
+        return None
+    key = os.environ.get("FACTORY_LIVE_API_KEY", "")  # noqa: TID251 - the one place, opt-in
+    if not key:
+        pytest.fail("--live needs the key in FACTORY_LIVE_API_KEY")
+    return Live(base_url=base_url, key=key)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _pinned_git() -> Iterator[None]:
     """Pin git's environment in this process too, for whatever starts it without our doors."""
@@ -30,6 +51,17 @@ def _pinned_git() -> Iterator[None]:
             if name.startswith("GIT_"):
                 patch.setenv(name, value)
         yield
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[str]:
+    """Give the address of a private docker engine; skip, with the reason, where none can be."""
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(engine())
+        except NoEngineError as error:
+            pytest.skip(f"no docker engine: {error}")
+        yield address
 
 
 def make_repository(path: Path, files: Mapping[str, str] = FILES) -> Path:

@@ -108,7 +108,7 @@ class Provider:
     name: str
     base_url: str
     key: str = field(default="", repr=False)
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
     ca: Path | None = None
 
     @property
