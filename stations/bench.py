@@ -64,6 +64,8 @@ class Bench:
     limits: Limits = field(default_factory=Limits)
     runtimes: Mapping[str, Runtime] = field(default_factory=lambda: {"command": Command()})
     reap: threading.Event = field(default_factory=threading.Event)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What must stand in nothing that is kept: the keys of this process, exactly."""
 
     @property
     def checkout(self) -> Path:

@@ -146,7 +146,8 @@ class Assignment:
 
     ``base`` is the commit the attempt starts from, ``judged_from`` the one its cumulative change
     is judged against, ``serial`` names its workspace, ``seconds`` is its deadline. ``raised`` says
-    how many tiers above its station's own it is to be tried; ``budget`` is the whole job's.
+    how many tiers above its station's own it is to be tried; ``budget`` is the whole job's;
+    ``wrote`` is the attempt whose work ``base`` is, 0 when it is none of this job's.
     """
 
     run: RunId
@@ -162,6 +163,7 @@ class Assignment:
     idle: float
     line: str
     raised: int = 0
+    wrote: int = 0
     depth: int = 0
     accept: tuple[Argv, ...] = ()
     budget: Budget = field(default_factory=Budget)

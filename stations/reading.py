@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from stations.bench import Bench
 from stations.contract import Assignment, Escalated, Failed, Found, Outcome, StationSpec
 from stations.ran import printable
-from stations.runtimes.task import DATA_CHARACTERS, Attempt, Control, work
-from stations.seat import failure, runtime, sit, write_outcome
+from stations.runtimes.task import DATA_CHARACTERS, Attempt, Control
+from stations.seat import attempted, failure, sit, write_outcome
 from stations.tools import ToolMissingError
 
 
@@ -23,7 +23,7 @@ class Reading:
             with sit(
                 self.bench, self.spec, assignment, scope=None, control=control or Control()
             ) as turn:
-                outcome = _answer(work(runtime(self.bench, self.spec), turn.task))
+                outcome = _answer(attempted(self.bench, self.spec, turn))
                 write_outcome(turn.papers, outcome)
                 return outcome
         except ToolMissingError as error:

@@ -14,7 +14,7 @@ from stations.bench import (
     prepare_places,
     tracked,
 )
-from stations.box import BRIEF_INSIDE, MB, OUT_INSIDE, Box
+from stations.box import BRIEF_INSIDE, MB, OUT_INSIDE, Box, NotStarted
 from stations.contract import (
     Assignment,
     Budget,
@@ -30,6 +30,7 @@ from stations.plain import home_mount
 from stations.runtimes.command import brief_json
 from stations.runtimes.task import Attempt, Control, Desk, Proposal, Runtime, Task, work
 from stations.tools import ToolMissingError
+from stations.veil import Veil
 from worktrees.failpoint import failpoint
 from worktrees.merge import salvage
 from worktrees.names import JobId, job_ref
@@ -40,6 +41,7 @@ from worktrees.workspace import Workspace
 __all__ = [
     "LOG_BYTES",
     "Turn",
+    "attempted",
     "failure",
     "papers_of",
     "parts",
@@ -74,17 +76,33 @@ def take_turn(
     """
     try:
         with sit(bench, spec, assignment, scope=assignment.scope, control=control) as turn:
-            attempt = work(runtime(bench, spec), turn.task)
-            try:
+            with _set_aside(turn, unless=(ScopeTooWide, ToolMissingError, NotStarted)):
+                attempt = attempted(bench, spec, turn)
+            with _set_aside(turn):
                 outcome = _outcome(bench, spec, assignment, turn, attempt)
-            except BaseException:  # a full disk, a dead sandbox: the agent's work is still there
-                if turn.workspace.tree.is_dir():
-                    set_aside(turn.workspace.tree, turn.papers)
-                raise
             write_outcome(turn.papers, outcome)
             return outcome
     except (ScopeTooWide, ToolMissingError) as error:
         return Failed(fault=str(error))
+
+
+@contextmanager
+def _set_aside(turn: Turn, *, unless: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Keep the agent's files whatever fails here, but for errors by which nothing of it ran."""
+    try:
+        yield
+    except unless:
+        raise
+    except BaseException as error:  # a full disk, a dead engine: the work is still there
+        if turn.workspace.tree.is_dir():
+            kept = set_aside(turn.workspace.tree, turn.papers)
+            error.add_note(f"the files of the attempt are kept in {kept}")
+        raise
+
+
+def attempted(bench: Bench, spec: StationSpec, turn: Turn) -> Attempt:
+    """Let the station's runtime do the task, and give how it ended without any secret in it."""
+    return Veil(bench.secrets).attempt(work(runtime(bench, spec), turn.task))
 
 
 def runtime(bench: Bench, spec: StationSpec) -> Runtime:
@@ -112,18 +130,22 @@ def sit(
         with bench.room(f"{assignment.serial}-seat") as room:
             papers = papers_of(bench, assignment.job, assignment.attempt)
             papers.mkdir(parents=True, exist_ok=True)
-            with (papers / "output.log").open("wb") as log:
-                yield _turn(
-                    bench,
-                    spec,
-                    assignment,
-                    workspace=workspace,
-                    room=room,
-                    papers=papers,
-                    scope=scope,
-                    log=_Log(file=log, room=LOG_BYTES),
-                    control=control,
-                )
+            with (papers / "output.log").open("wb") as file:
+                log = Log(file=file, veil=Veil(bench.secrets), room=LOG_BYTES)
+                try:
+                    yield _turn(
+                        bench,
+                        spec,
+                        assignment,
+                        workspace=workspace,
+                        room=room,
+                        papers=papers,
+                        scope=scope,
+                        log=log,
+                        control=control,
+                    )
+                finally:
+                    log.end()
     finally:
         failpoint("seat.fell.before")
         bench.pool.give_back(workspace)
@@ -155,13 +177,13 @@ def _turn(
     room: Path,
     papers: Path,
     scope: Scope | None,
-    log: "_Log",
+    log: "Log",
     control: Control,
 ) -> Turn:
     tree, place = workspace.tree, bench.place(workspace.tree)
     prepare_places(tree, bench)
     desk = Desk(brief=papers / "brief.json", out=room / "out")
-    desk.brief.write_bytes(brief_json(assignment))
+    desk.brief.write_bytes(Veil(bench.secrets).data(brief_json(assignment)))
     desk.out.mkdir()
     (room / "home").mkdir()
     shadow = prepare(
@@ -201,6 +223,7 @@ def _turn(
         control=control,
         papers=papers,
         before=_before(bench, assignment),
+        hide=Veil(bench.secrets).text,
     )
     return Turn(workspace=workspace, room=room, papers=papers, task=task)
 
@@ -220,7 +243,9 @@ def _outcome(
             keep_work(bench, assignment, tree=tree, room=turn.room)
             jobs = parts(assignment, spec, attempt.split)
             if not jobs:
-                return Failed(fault="it proposed to split the job into nothing")
+                return Failed(
+                    fault="it proposed to split the job into nothing", spend=attempt.spend
+                )
             return Split(jobs=jobs, spend=attempt.spend)
         case _:
             keep_work(bench, assignment, tree=tree, room=turn.room)
@@ -288,20 +313,39 @@ def parts(
 
 
 def _before(bench: Bench, assignment: Assignment) -> Path | None:
-    earlier = papers_of(bench, assignment.job, assignment.attempt - 1)
-    return earlier if assignment.attempt > 1 and earlier.is_dir() else None
+    number = assignment.wrote or assignment.attempt - 1
+    earlier = papers_of(bench, assignment.job, number)
+    return earlier if number and earlier.is_dir() else None
 
 
 @dataclass(slots=True, kw_only=True)
-class _Log:
-    """Writes output to a file until there is no room left."""
+class Log:
+    """Writes output to a file until there is no room left, at once and without any secret.
+
+    What may be the beginning of a secret waits for what comes after it.
+    """
 
     file: BinaryIO
+    veil: Veil
     room: int
+    held: bytes = b""
 
     def __call__(self, data: bytes) -> None:
-        self.file.write(data[: self.room])
-        self.room = max(0, self.room - len(data))
+        data = self.veil.data(self.held + data)
+        whole = self.veil.whole(data)
+        self.held = data[whole:]
+        self._write(data[:whole])
+
+    def end(self) -> None:
+        """Write what still waited."""
+        self._write(self.held)
+        self.held = b""
+
+    def _write(self, data: bytes) -> None:
+        shown = data[: self.room]
+        self.file.write(shown)
+        self.file.flush()  # somebody may follow it
+        self.room -= len(shown)
 
 
 def _plain(value: object) -> str:

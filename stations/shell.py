@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Final, Required, Self, TypedDict, Unpack
+from typing import IO, BinaryIO, Final, Protocol, Required, Self, TypedDict, Unpack
 
 from stations.keeper import KEEPER
 from stations.limits import Limits, launched
@@ -43,16 +43,120 @@ class Options(TypedDict, total=False):
     stop: threading.Event | None
 
 
+class Ends(Protocol):
+    """The ends by which a started program is held: descriptors of ours, its death, its exit code.
+
+    All descriptors can be selected on and never block.
+    """
+
+    @property
+    def pid(self) -> int:
+        """Its first process on this host; 0 when that is not known."""
+        ...
+
+    @property
+    def stdin(self) -> int | None:
+        """What its standard input is written to; None once it is closed."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """What its output is read from, without what has ended."""
+        ...
+
+    @property
+    def death(self) -> int:
+        """What can be read from once it is gone."""
+        ...
+
+    def read(self, fd: int) -> Sequence[tuple[bool, bytes]] | None:
+        """Give what came on an output, each piece with whether it is standard output.
+
+        None when no more will come; the descriptor is closed then.
+        """
+        ...
+
+    def close_stdin(self) -> None:
+        """Let it see the end of its input."""
+        ...
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal all of it, if it still runs."""
+        ...
+
+    def reap(self) -> int:
+        """End what is left of it, once it is gone, and give its exit code."""
+        ...
+
+    def close(self) -> None:
+        """Close what is still open."""
+        ...
+
+
+class _Child:
+    """The ends of a child of this process that leads a process group."""
+
+    def __init__(self, process: subprocess.Popen[bytes], *, kept: bool) -> None:
+        self.pid = process.pid
+        self._process, self._kept = process, kept
+        if kept:
+            KEEPER.hold(process.pid)
+        self.death = os.pidfd_open(process.pid)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+
+    @property
+    def stdin(self) -> int | None:
+        return _descriptor(self._process.stdin)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        found = map(_descriptor, (self._process.stdout, self._process.stderr))
+        return tuple(fd for fd in found if fd is not None)
+
+    def read(self, fd: int) -> Sequence[tuple[bool, bytes]] | None:
+        is_out = fd == _descriptor(self._process.stdout)
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return ()
+        if data:
+            return ((is_out, data),)
+        _close(self._process.stdout if is_out else self._process.stderr)
+        return None
+
+    def close_stdin(self) -> None:
+        _close(self._process.stdin)
+
+    def signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def reap(self) -> int:
+        # Before the launcher is reaped its group id cannot belong to anybody else.
+        self.signal(signal.SIGKILL)
+        if self._kept:
+            KEEPER.release(self.pid)
+        return self._process.wait()
+
+    def close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            _close(stream)
+        if self.death >= 0:
+            os.close(self.death)
+            self.death = -1
+
+
 class Running:
-    """A started program; a context manager that leaves nothing of its process group behind."""
+    """A started program; a context manager that leaves nothing of it behind."""
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        ends: Ends,
         *,
         stdin: bytes | None,
         greeting: bytes = b"",
-        kept: bool = False,
         deadline: float,
         idle: float = 0.0,
         tail_bytes: int = 16_384,
@@ -62,13 +166,12 @@ class Running:
         on_output: Callable[[bytes], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self.pid = process.pid
+        self.pid = ends.pid
         self.greeted = not greeting
         """Whether the program's launcher said its greeting, so that the program itself ran."""
         self._greeting, self._held = greeting, b""
-        self._process, self._kept = process, kept
-        if kept:
-            KEEPER.hold(process.pid)
+        self._ends = ends
+        self._code: int | None = None
         self._began = self._heard = time.monotonic()
         self._deadline = self._began + deadline
         self._idle, self._stop, self._on_output = idle, stop, on_output
@@ -76,20 +179,14 @@ class Running:
         self._stdout_to, self._stdout_room = stdout_to, stdout_cap
         self._tail, self._out, self._err = bytearray(), bytearray(), bytearray()
         self._lines = bytearray()
-        self._keep_lines = stdin is None
+        self._keep_lines = self._keep_stdin = stdin is None
         self._outgoing = bytearray(stdin or b"")
         self._ended: Ended | None = None
         self._kill_at: float | None = None
         self._gone_at: float | None = None
         self._selector = selectors.DefaultSelector()
-        self._pidfd = os.pidfd_open(process.pid)
-        self._selector.register(self._pidfd, selectors.EVENT_READ)
-        self._streams = [s for s in (process.stdout, process.stderr) if s is not None]
-        for stream in self._streams:
-            os.set_blocking(stream.fileno(), False)
-            self._selector.register(stream, selectors.EVENT_READ)
-        if process.stdin is not None:
-            os.set_blocking(process.stdin.fileno(), False)
+        for fd in (ends.death, *ends.outputs):
+            self._selector.register(fd, selectors.EVENT_READ)
         self._aim_stdin()
 
     def __enter__(self) -> Self:
@@ -109,9 +206,25 @@ class Running:
         """Write to its standard input; False when it no longer listens."""
         self._outgoing += data
         self._aim_stdin()
-        while self._outgoing and self._gone_at is None and self._process.stdin is not None:
+        while self._outgoing and self._gone_at is None and self._ends.stdin is not None:
             self._step(_TICK)
         return not self._outgoing
+
+    def post(self, data: bytes) -> int:
+        """Write to its standard input while others wait on it; give how many bytes still wait."""
+        self._outgoing += data
+        self._aim_stdin()
+        return len(self._outgoing)
+
+    def end_input(self) -> None:
+        """Let it see the end of its standard input, once all that waits is written."""
+        self._keep_stdin = False
+        self._aim_stdin()
+
+    @property
+    def over(self) -> bool:
+        """Say whether it is gone and no more output will come."""
+        return self._over()
 
     def line(self, timeout: float) -> bytes | None:
         """Give the next line of its standard output, or None when none came in time."""
@@ -145,7 +258,7 @@ class Running:
         self._take(held, is_out=False)
         ended = self._ended or "exit"
         return Ran(
-            code=self._process.returncode if ended == "exit" else None,
+            code=self._code if ended == "exit" else None,
             ended=ended,
             tail=bytes(self._tail),
             out=bytes(self._out),
@@ -156,17 +269,16 @@ class Running:
     def _over(self) -> bool:
         if self._gone_at is None:
             return False
-        quiet = all(stream.closed for stream in self._streams)
-        return quiet or time.monotonic() > self._gone_at + LAST_WORDS
+        return not self._ends.outputs or time.monotonic() > self._gone_at + LAST_WORDS
 
     def _step(self, wait: float) -> None:
         soonest = min(self._deadline, self._kill_at or self._deadline)
         if self._gone_at is not None:
             soonest = self._gone_at + LAST_WORDS
         for key, _ in self._selector.select(max(0.0, min(wait, soonest - time.monotonic()))):
-            if key.fileobj is self._process.stdin:
+            if key.events == selectors.EVENT_WRITE:
                 self._write()
-            elif key.fd == self._pidfd:
+            elif key.fd == self._ends.death:
                 self._reap()
             else:
                 self._read(key.fd)
@@ -176,7 +288,7 @@ class Running:
     def _watch(self, now: float) -> None:
         if self._kill_at is not None:
             if now >= self._kill_at:
-                self._signal(signal.SIGKILL)
+                self._ends.signal(signal.SIGKILL)
                 self._kill_at = now + GRACE
         elif self._stop is not None and self._stop.is_set():
             self._bring_to_end("stopped")
@@ -190,37 +302,24 @@ class Running:
             self._ended = why
             self._kill_at = time.monotonic() + GRACE
             self._deadline = self._kill_at + GRACE
-            self._signal(signal.SIGTERM)
-            self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+            self._ends.signal(signal.SIGTERM)
+            self._ends.signal(signal.SIGCONT)
 
     def _reap(self) -> None:
-        # Before the launcher is reaped its group id cannot belong to anybody else.
-        self._signal(signal.SIGKILL)
-        if self._kept:
-            KEEPER.release(self.pid)
-        self._process.wait()
+        self._code = self._ends.reap()
         self._gone_at = time.monotonic()
-        self._selector.unregister(self._pidfd)
-        self._drop(self._process.stdin)
+        self._selector.unregister(self._ends.death)
+        self._drop_stdin()
 
     def _read(self, fd: int) -> None:
-        stdout = self._process.stdout
-        is_out = stdout is not None and not stdout.closed and fd == stdout.fileno()
-        try:
-            data = os.read(fd, _CHUNK)
-        except BlockingIOError:
+        pieces = self._ends.read(fd)
+        if pieces is None:
+            self._selector.unregister(fd)
             return
-        if not data:
-            self._drop(stdout if is_out else self._process.stderr)
-            return
-        self._heard = time.monotonic()
-        if not is_out and not self.greeted:
-            data = self._listen(data)
-        self._take(data, is_out=is_out)
+        for is_out, piece in pieces:
+            self._heard = time.monotonic()
+            told = piece if is_out or self.greeted else self._listen(piece)
+            self._take(told, is_out=is_out)
 
     def _listen(self, data: bytes) -> bytes:
         self._held += data
@@ -253,44 +352,48 @@ class Running:
                 self._bring_to_end("output")
 
     def _aim_stdin(self) -> None:
-        stdin = self._process.stdin
-        if stdin is None or stdin.closed:
+        stdin = self._ends.stdin
+        if stdin is None:
             self._outgoing.clear()
         elif self._outgoing and stdin not in self._selector.get_map():
             self._selector.register(stdin, selectors.EVENT_WRITE)
-        elif not self._outgoing and not self._keep_lines:
-            self._drop(stdin)
+        elif not self._outgoing and not self._keep_stdin:
+            self._drop_stdin()
 
     def _write(self) -> None:
-        stdin = self._process.stdin
-        if stdin is None or stdin.closed:  # it exited in the same wake-up
+        stdin = self._ends.stdin
+        if stdin is None:  # it exited in the same wake-up
             return
         try:
-            del self._outgoing[: os.write(stdin.fileno(), self._outgoing[:_CHUNK])]
+            del self._outgoing[: os.write(stdin, self._outgoing[:_CHUNK])]
         except BlockingIOError:
             return
-        except BrokenPipeError:
-            self._drop(stdin)
+        except ConnectionError:
+            self._drop_stdin()
             return
         if not self._outgoing:
             self._selector.unregister(stdin)
             self._aim_stdin()
 
-    def _drop(self, stream: IO[bytes] | None) -> None:
-        if stream is None or stream.closed:
-            return
-        if stream in self._selector.get_map():
-            self._selector.unregister(stream)
-        with contextlib.suppress(BrokenPipeError):
-            stream.close()
+    def _drop_stdin(self) -> None:
+        stdin = self._ends.stdin
+        if stdin is not None and stdin in self._selector.get_map():
+            self._selector.unregister(stdin)
+        self._ends.close_stdin()
 
     def _close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            self._drop(stream)
         self._selector.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._ends.close()
+
+
+def _descriptor(stream: IO[bytes] | None) -> int | None:
+    return None if stream is None or stream.closed else stream.fileno()
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
 
 
 def start(
@@ -324,7 +427,7 @@ def start(
         start_new_session=True,
         pass_fds=pass_fds,
     )
-    return Running(process, stdin=stdin, greeting=greeting, kept=kept, **options)
+    return Running(_Child(process, kept=kept), stdin=stdin, greeting=greeting, **options)
 
 
 def run(

@@ -56,16 +56,9 @@ class CommandSession:
         """Run it to its end; its own output is the log."""
         task, assignment = self._task, self._task.assignment
         box = equipped(task, program(task))
-        told = {
-            "FACTORY_JOB": assignment.job,
-            "FACTORY_STATION": assignment.station,
-            "FACTORY_ATTEMPT": str(assignment.attempt),
-            "FACTORY_BRIEF": BRIEF_INSIDE,
-            "FACTORY_REPORT": f"{OUT_INSIDE}/{task.desk.report.name}",
-        }
         yield Step(kind="started")
         ran = task.sandbox.run(
-            replace(box, env={**box.env, **told}),
+            replace(box, env={**box.env, **variables(task)}),
             stdin=brief_text(assignment).encode("utf-8", "replace"),
             deadline=assignment.seconds,
             idle=assignment.idle,
@@ -103,6 +96,18 @@ def program(task: Task) -> Argv:
     return agent.run if agent is not None and agent.run else task.spec.run
 
 
+def variables(task: Task) -> dict[str, str]:
+    """Give what an agent's program is told by its environment."""
+    assignment = task.assignment
+    return {
+        "FACTORY_JOB": assignment.job,
+        "FACTORY_STATION": assignment.station,
+        "FACTORY_ATTEMPT": str(assignment.attempt),
+        "FACTORY_BRIEF": BRIEF_INSIDE,
+        "FACTORY_REPORT": f"{OUT_INSIDE}/{task.desk.report.name}",
+    }
+
+
 def brief_json(assignment: Assignment) -> bytes:
     """Give the brief as the JSON document at ``FACTORY_BRIEF``."""
     brief = assignment.brief
@@ -125,7 +130,8 @@ def brief_json(assignment: Assignment) -> bytes:
 def brief_text(assignment: Assignment) -> str:
     """Give the brief as text for people and models."""
     brief = assignment.brief
-    parts = [brief.title, "", brief.text, "", "You may change:"]
+    parts = [brief.title, "", brief.text, ""]
+    parts.append("You may change:" if assignment.scope.write else "You may change nothing.")
     parts += [f"  {pattern}" for pattern in assignment.scope.write]
     if brief.failure:
         parts += ["", "The last attempt failed:", brief.failure]

@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -147,6 +147,8 @@ class Task:
     """Where the attempt's transcript is kept, for people and for a session that goes on."""
     before: Path | None = None
     """The papers of the attempt whose session may be gone on with."""
+    hide: Callable[[str], str] = str
+    """Gives a text without any secret, for whatever a runtime itself keeps."""
 
     @property
     def stop(self) -> threading.Event:
@@ -297,8 +299,11 @@ def read_report(path: Path) -> Report | None:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
-        return None
+    return report_of(value) if isinstance(value, dict) else None
+
+
+def report_of(value: Mapping[str, object]) -> Report:
+    """Give a report from JSON that an agent wrote, cut to size."""
     needs = value.get("needs_scope")
     return Report(
         status=_text(value.get("status"), 20),

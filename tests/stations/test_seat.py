@@ -4,12 +4,17 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import pytest
+from typing_extensions import override
 
 from stations.bench import Bench, rooms_of
+from stations.box import Box, NotStarted, SandboxError
+from stations.bubblewrap import Bubblewrap
 from stations.coding import Coding
 from stations.contract import (
     Brief,
@@ -26,6 +31,7 @@ from stations.contract import (
 from stations.reading import Reading
 from stations.runtimes.task import Control
 from stations.seat import papers_of, rescue, take_turn
+from stations.shell import Options, Running
 from stations.tools import Surroundings
 from tests.run import ROOT, run
 from tests.stations.benches import PATH, RUN, assignment, base_of, bench_at, station
@@ -355,6 +361,45 @@ def test_finished_work_survives_an_error_of_ours(bench: Bench) -> None:
     assert (kept / "src/work.py").read_text() == "x\n"
     for serial in (1, 2, 3):
         assert isinstance(turn(bench, "true", serial=serial, attempt=serial + 1), Unchanged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost(Bubblewrap):
+    """A sandbox that is lost once its program ended, as one is whose engine dies."""
+
+    @override
+    @contextmanager
+    def open(
+        self, box: Box, *, stdin: bytes | None = None, **options: Unpack[Options]
+    ) -> Iterator[Running]:
+        """Run the box and lose it."""
+        with Bubblewrap.open(self, box, stdin=stdin, **options) as running:
+            yield running
+        msg = "the engine went away"
+        raise SandboxError(msg)
+
+
+def test_work_in_a_sandbox_that_is_lost_is_kept_and_the_error_says_where(bench: Bench) -> None:
+    """What the agent wrote until then is beside the attempt's papers."""
+    with pytest.raises(SandboxError, match="went away") as caught:
+        turn(replace(bench, sandbox=Lost()), "echo x > src/work.py")
+
+    (kept,) = papers_of(bench, JOB, 1).glob("tree-*")
+    assert (kept / "src/work.py").read_text() == "x\n"
+    assert str(kept) in caught.value.__notes__[0]
+    assert isinstance(turn(bench, "true", serial=1, attempt=2), Unchanged)
+
+
+def test_a_sandbox_that_did_not_start_leaves_nothing_to_keep(bench: Bench, tmp_path: Path) -> None:
+    """Nobody worked, so the untouched workspace is thrown away, however often it is tried."""
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+
+    with pytest.raises(NotStarted):
+        turn(replace(bench, sandbox=Bubblewrap(program=broken)), "echo x > src/work.py")
+
+    assert list(papers_of(bench, JOB, 1).glob("tree-*")) == []
 
 
 def test_a_change_larger_than_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
