@@ -27,9 +27,11 @@ fmt: setup ## put the code into shape
 	$(PY) -m ruff check --fix-only .
 
 test: setup ## the whole suite, without the long runs
+	@scripts/agents --try
 	$(PY) -m pytest -n $(JOBS) -q
 
-soak: setup ## the long suites: kill storms, fuzzed worlds
+soak: setup ## the long suites: kill storms, fuzzed worlds, real agents
+	@scripts/agents || echo "without them the tests of real agents are skipped" >&2
 	$(PY) -m pytest -m soak -n $(JOBS) --timeout=1800
 
 bench: setup ## run every benchmark and print its figures
@@ -39,5 +41,5 @@ lock: setup ## pin requirements/*.txt anew from pyproject.toml
 	@scripts/lock
 
 clean: ## remove what the other verbs made, .venv included
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* benchmarks/out examples/projects/work
+	rm -rf .venv .agents dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* benchmarks/out examples/projects/work
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Final
+
+NODE_MODULES: Final = "node_modules"
 
 
 def executable(path: Path) -> bool:
@@ -14,7 +17,7 @@ def executable(path: Path) -> bool:
 def interpreter_parts(prefix: Path) -> list[Path]:
     """Give the directories in which an interpreter keeps its libraries."""
     libraries = sorted(prefix.glob("lib/python3.*"))
-    modules = prefix / "lib" / "node_modules"
+    modules = prefix / "lib" / NODE_MODULES
     return [*libraries, *([modules] if modules.is_dir() else [])]
 
 
@@ -25,6 +28,19 @@ def own_interpreter(prefix: Path) -> bool:
         (programs / name).is_file() and (programs / name).resolve().parent == programs.resolve()
         for name in ("python3", "node")
     )
+
+
+def node_packages(path: Path) -> Path | None:
+    """Give the directory from which a program of Node takes its modules; None for other programs.
+
+    Node looks beside the real file and in every ``node_modules`` above it: the outermost one holds
+    all of those, and a package that is only linked into one has its own below its root.
+    """
+    if NODE_MODULES in path.parts:
+        return Path(*path.parts[: path.parts.index(NODE_MODULES) + 1])
+    if "node" not in {Path(word).name for word in shebang(path)}:
+        return None
+    return next((p for p in path.parents if (p / "package.json").is_file()), None)
 
 
 def shebang(path: Path) -> list[str]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from stations.installs import (
+    NODE_MODULES,
     executable,
     interpreter_parts,
+    node_packages,
     own_interpreter,
     pyenv_versions,
     rustup_toolchain,
@@ -213,13 +215,20 @@ class _View:
             self._show_venv(self._source(prefix), depth)
         elif self.covers(path):
             return
-        elif _too_wide(prefix):
+        elif (packages := node_packages(path)) is not None and self._narrow(packages):
+            self._show(packages)
+        elif not self._narrow(prefix):
             self._show(path)
             for part in interpreter_parts(prefix):
                 if _inside(self._source(path).resolve(), part):
                     self._show(part)
         else:
             self._show(prefix)
+
+    def _narrow(self, directory: Path) -> bool:
+        """Say whether a directory holds a tool and little else, the checkout least of all."""
+        wide = directory.name != NODE_MODULES and _too_wide(directory)
+        return not wide and not _inside(self.checkout, directory)
 
     def _show_venv(self, prefix: Path, depth: int) -> None:
         if depth == 0:

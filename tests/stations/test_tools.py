@@ -194,6 +194,75 @@ def test_node_modules_offer_their_commands(checkout: Path) -> None:
     assert tool.path == str(checkout / "node_modules/.bin/lint")
 
 
+NODE = "#!/usr/bin/env node\n"
+
+
+@pytest.mark.parametrize(
+    "place", ["one", "one/node_modules/two", ".pnpm/one@1/node_modules/one", "@scope/one"]
+)
+def test_a_node_program_brings_all_packages_that_it_can_import(
+    checkout: Path, tmp_path: Path, place: str
+) -> None:
+    """Node looks in each node_modules above the real file, so the outermost is shown."""
+    modules = tmp_path / "agents/node_modules"
+    program(modules / place / "dist/index.js", NODE)
+    (modules / ".bin").mkdir()
+    (modules / ".bin/agent").symlink_to(f"../{place}/dist/index.js")
+
+    tool = resolve("agent", checkout, Surroundings(path=f"{modules}/.bin:{SYSTEM}"))
+
+    assert tool.path == str(modules / ".bin/agent")
+    assert str(modules) in shown(tool)
+    assert str(modules.parent) not in shown(tool)
+
+
+def test_a_package_that_is_only_linked_is_shown_from_its_root(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """`npm link` leads to a package elsewhere, whose own node_modules stand below its root."""
+    package = tmp_path / "src/agent"
+    program(package / "dist/index.js", NODE)
+    (package / "package.json").write_text("{}")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/agent").symlink_to(package / "dist/index.js")
+
+    tool = resolve("agent", checkout, Surroundings(path=f"{tmp_path}/bin:{SYSTEM}"))
+
+    assert str(package) in shown(tool)
+
+
+def test_a_node_program_in_a_home_brings_packages_but_not_the_home(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """~/node_modules is shown; a package directly in a home may hold more and stays hidden."""
+    home = tmp_path / "home"
+    monkeypatch.setattr("stations.tools._homes", lambda: frozenset({home}))
+    program(home / "node_modules/one/dist/index.js", NODE)
+    (home / "node_modules/.bin").mkdir()
+    (home / "node_modules/.bin/one").symlink_to("../one/dist/index.js")
+    program(home / "two/dist/two", NODE)
+    (home / "two/package.json").write_text("{}")
+    path = f"{home}/node_modules/.bin:{home}/two/dist:{SYSTEM}"
+
+    one, two = (resolve(name, checkout, Surroundings(path=path)) for name in ("one", "two"))
+
+    assert str(home / "node_modules") in shown(one)
+    assert str(home / "two/dist") in shown(two)
+    assert not {str(home), str(home / "two")} & (shown(one) | shown(two))
+
+
+def test_a_program_beside_the_checkout_does_not_show_the_checkout(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """A directory that holds the checkout is not shown for the sake of a program in it."""
+    found = program(tmp_path / "agent.sh")
+
+    tool = resolve(str(found), checkout, Surroundings(path=SYSTEM))
+
+    assert str(found) in shown(tool)
+    assert str(tmp_path) not in shown(tool)
+
+
 def test_a_file_of_the_tree_is_started_as_it_is_named(checkout: Path) -> None:
     """A relative path means the tree under test, whatever the checkout holds."""
     assert resolve("./run.sh", checkout, Surroundings(path=SYSTEM)).path == "./run.sh"
