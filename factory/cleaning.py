@@ -9,7 +9,7 @@ from factory import shift
 from factory.ledger import Ledger
 from factory.line import Line
 from factory.shift import owning
-from factory.site import Site, sandbox_of
+from factory.site import Site, containers_of, sandbox_of
 from stations.bench import discard
 from worktrees import janitor
 from worktrees.names import Oid, RunId, base_ref
@@ -27,6 +27,7 @@ class Found:
     trash: int
     kept: Mapping[str, Oid]
     trees: tuple[Path, ...] = ()
+    containers: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -36,6 +37,7 @@ class Found:
             *(f"workspace  {name}" for name in self.workspaces),
             *(f"ref        {ref}" for ref in self.refs),
             *(f"files      {tree}" for tree in self.trees),
+            *(f"container  {name}" for name in self.containers),
             *trash,
         )
 
@@ -65,12 +67,22 @@ def leftovers(site: Site, *, force: bool) -> Found:
     # Work that no commit could hold was kept as files beside the attempt's papers.
     aside = tuple(sorted(site.repository.factory.glob("runs/*/*/*/tree-*"))) if force else ()
     left = {} if force else kept
-    return Found(refs=goes, workspaces=names, trash=count, kept=left, trees=aside)
+    engine = containers_of(site)
+    return Found(
+        refs=goes,
+        workspaces=names,
+        trash=count,
+        kept=left,
+        trees=aside,
+        containers=engine.left() if engine is not None else (),
+    )
 
 
 def remove(site: Site, found: Found, *, say: Callable[[str], None]) -> None:
     """Remove what was found; unfinished attempts are brought out to salvage before."""
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
+        if found.containers and (engine := containers_of(site)) is not None:
+            engine.sweep()
         if found.workspaces:
             shift.recover_all(site, ledger, sandbox_of(site, without=False), say=say)
         for ref, oid in found.refs.items():
@@ -90,6 +102,7 @@ def document(found: Found, *, done: bool) -> dict[str, object]:
         "refs": dict(found.refs),
         "workspaces": list(found.workspaces),
         "files": [str(tree) for tree in found.trees],
+        "containers": list(found.containers),
         "trash": found.trash,
         "kept": dict(found.kept),
     }

@@ -10,6 +10,7 @@ from stations.contract import Argv
 from stations.limits import Limits
 from stations.ran import Ran
 from stations.shell import Options, Running
+from worktrees.git import FACTORY_IDENTITY
 from worktrees.shadow import INSIDE, Mount
 
 TEMPORARY: Final = "/tmp"  # noqa: S108 - the sandbox's own tmpfs, not the host's
@@ -17,10 +18,23 @@ TEMPORARY: Final = "/tmp"  # noqa: S108 - the sandbox's own tmpfs, not the host'
 BRIEF_INSIDE: Final = f"{INSIDE}/brief.json"
 OUT_INSIDE: Final = f"{INSIDE}/out"
 MB: Final = 1024 * 1024
+SHARED_MEMORY_BYTES: Final = 256 * MB
+"""How large `/dev/shm` of a sandbox may grow."""
+SYSTEM_LINKS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""What lies directly below / and belongs to `/usr`, as a link or as a directory."""
+ETC: Final = (
+    *("alternatives", "passwd", "group", "hosts", "nsswitch.conf"),
+    *("ld.so.cache", "localtime", "ssl/certs"),
+)
+"""What a sandbox sees of the host's `/etc`."""
 
 
 class SandboxError(Exception):
     """A sandbox did not do what it must; the machine is at fault, never the work."""
+
+
+class NotStarted(SandboxError):  # noqa: N818 - reads as what is the matter
+    """A sandbox did not start, so that nothing of its program ran."""
 
 
 class NoSandbox(SandboxError):  # noqa: N818 - reads as what is the matter
@@ -46,6 +60,23 @@ class Box:
     network: bool = False
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The whole environment of the program: nothing is inherited."""
+        return {
+            "PATH": ":".join(self.path or ("/usr/bin", "/bin")),
+            "HOME": TEMPORARY,
+            "TMPDIR": TEMPORARY,
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_AUTHOR_NAME": FACTORY_IDENTITY.name,
+            "GIT_AUTHOR_EMAIL": FACTORY_IDENTITY.email,
+            "GIT_COMMITTER_NAME": FACTORY_IDENTITY.name,
+            "GIT_COMMITTER_EMAIL": FACTORY_IDENTITY.email,
+            **self.env,
+        }
+
 
 class Sandbox(Protocol):
     """Runs boxes; when a call is back, nothing that it started lives any more."""
@@ -60,9 +91,23 @@ class Sandbox(Protocol):
         """Say whether files, network, secrets and processes are really kept in."""
         ...
 
+    @property
+    def stamp(self) -> str:
+        """Say what else than the host's own system programs run on; empty where there is none."""
+        return ""
+
+    @property
+    def remedy(self) -> str:
+        """Say what a person can do when it does not hold on this machine."""
+        return ""
+
     def place(self, tree: Path, checkout: Path) -> Path:
         """Say at which path a tree of the host stands inside."""
         ...
+
+    def of_run(self, run: str) -> "Sandbox":  # noqa: ARG002 - only some kinds bear names
+        """Give the same sandbox with a run's name on all that it starts."""
+        return self
 
     def open(
         self,

@@ -16,20 +16,30 @@ from typing import Final, Unpack
 
 from typing_extensions import override
 
-from stations.box import MB, TEMPORARY, Box, Sandbox, SandboxError
+from stations.box import (
+    ETC,
+    SHARED_MEMORY_BYTES,
+    SYSTEM_LINKS,
+    TEMPORARY,
+    Box,
+    NotStarted,
+    Sandbox,
+    SandboxError,
+)
 from stations.cgroup import bounded, controllers
 from stations.devices import own_nodes
 from stations.limits import Limits
 from stations.shell import Options, Running, start
-from worktrees.git import FACTORY_IDENTITY
 
 LAUNCHER_ENV: Final = {"PATH": "/usr/bin:/bin"}
 """All that the launcher's own environment holds: a sandbox can read it in /proc/1/environ."""
-_ETC: Final = (
-    *("alternatives", "passwd", "group", "hosts", "nsswitch.conf"),
-    *("ld.so.cache", "localtime", "ssl/certs"),
+REMEDY: Final = (
+    "install bubblewrap (Debian and Ubuntu: `sudo apt-get install bubblewrap`, Fedora: "
+    "`sudo dnf install bubblewrap`). Where user namespaces are blocked (Ubuntu 24.04): "
+    "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or load the AppArmor profile "
+    "bwrap-userns-restrict"
 )
-_SHM_BYTES: Final = 256 * MB
+"""What to do where bubblewrap is missing or is not let work."""
 _EMPTY_WITHIN: Final = 2.0
 _KEYCTL: Final = {"x86_64": 250, "aarch64": 219}
 _JOIN_SESSION: Final = 1
@@ -53,6 +63,12 @@ class Bubblewrap(Sandbox):
     nodes: Path | None = None
     name: str = "bubblewrap"
     contains: bool = True
+
+    @property
+    @override
+    def remedy(self) -> str:
+        """Give how bubblewrap is installed, and how user namespaces are allowed."""
+        return REMEDY
 
     @override
     def place(self, tree: Path, checkout: Path) -> Path:
@@ -95,7 +111,7 @@ class Bubblewrap(Sandbox):
                 ran = running.end()
                 if not running.greeted and ran.ended == "exit":
                     msg = f"the sandbox did not start: {ran.text.strip()[-1000:]}"
-                    raise SandboxError(msg)
+                    raise NotStarted(msg)
 
     def line(self, box: Box, *, info: int, greeting: str) -> list[str]:
         """Give the whole command line; bwrap names its first process on the descriptor ``info``."""
@@ -118,16 +134,16 @@ class Bubblewrap(Sandbox):
 
 def _system(*, network: bool) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+    for name in SYSTEM_LINKS:
         place = Path("/", name)
         if place.is_symlink():
             words += ["--symlink", str(place.readlink()), str(place)]
         elif place.is_dir():
             words += ["--ro-bind", str(place), str(place)]
-    for name in (*_ETC, *(["resolv.conf"] if network else [])):
+    for name in (*ETC, *(["resolv.conf"] if network else [])):
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += ["--proc", "/proc", "--dev", "/dev"]
-    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108 - its own
+    return [*words, "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108 - its own
 
 
 def _devices(nodes: Path) -> list[str]:
@@ -148,20 +164,7 @@ def _shown(box: Box) -> list[str]:
 
 
 def _environment(box: Box) -> list[str]:
-    env = {
-        "PATH": ":".join(box.path or ("/usr/bin", "/bin")),
-        "HOME": TEMPORARY,
-        "TMPDIR": TEMPORARY,
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_AUTHOR_NAME": FACTORY_IDENTITY.name,
-        "GIT_AUTHOR_EMAIL": FACTORY_IDENTITY.email,
-        "GIT_COMMITTER_NAME": FACTORY_IDENTITY.name,
-        "GIT_COMMITTER_EMAIL": FACTORY_IDENTITY.email,
-        **box.env,
-    }
-    return [word for name, value in env.items() for word in ("--setenv", name, value)]
+    return [word for name, value in box.variables.items() for word in ("--setenv", name, value)]
 
 
 def _leave_keys() -> None:

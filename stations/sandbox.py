@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from stations.box import Box, NoSandbox, Sandbox, SandboxError
-from stations.bubblewrap import LAUNCHER_ENV, Bubblewrap
+from stations.bubblewrap import LAUNCHER_ENV, REMEDY, Bubblewrap
+from stations.docker_box import ENGINE, REPOSITORY, Docker, connect, engine_at
 from stations.limits import Limits
 from stations.plain import Plain
 from stations.shell import start
@@ -28,6 +29,8 @@ from worktrees.shadow import Mount
 __all__ = [
     "Box",
     "Bubblewrap",
+    "Docker",
+    "DockerOptions",
     "Finding",
     "NoSandbox",
     "Plain",
@@ -38,23 +41,18 @@ __all__ = [
     "Tool",
     "ToolMissingError",
     "choose",
+    "listening",
     "preflight",
     "resolve",
 ]
 
 SandboxKind = Literal["auto", "bubblewrap", "docker", "none"]
-_WHERE: Final = "/usr/local/bin:/usr/bin:/bin"
+WHERE: Final = "/usr/local/bin:/usr/bin:/bin"
+"""Where the sandboxes' programs are."""
 _CANARY: Final = "factory-canary-6d1c0e"
 _PLACE: Final = "/factory-preflight/checkout"
 _SECONDS: Final = 10.0
 _START: Final = "start the sandbox"
-_FIX: Final = (
-    "install bubblewrap (Debian and Ubuntu: `sudo apt-get install bubblewrap`, Fedora: "
-    "`sudo dnf install bubblewrap`). Where user namespaces are blocked (Ubuntu 24.04): "
-    "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or load the AppArmor profile "
-    "bwrap-userns-restrict"
-)
-
 # Each line of the answer is one attempt: its name, whether it was prevented, what happened.
 _PROBE: Final = """
 import ctypes, glob, json, os, socket, sys
@@ -116,6 +114,9 @@ for what, attempt in attempts.items():
     print(json.dumps(told), flush=True)
 write(place + "/scope/inside")
 print(json.dumps(["write inside the scope", True, "works"]))
+found = [p + "/git" for p in os.environ["PATH"].split(":") if os.access(p + "/git", os.X_OK)]
+found += [] if found else ["not on PATH: an image of yours must hold sh, git and python3"]
+print(json.dumps(["find git inside", found[0].startswith("/"), found[0]]))
 """
 
 
@@ -128,21 +129,63 @@ class Finding:
     detail: str
 
 
-def choose(kind: SandboxKind, *, nodes: Path | None = None) -> Sandbox:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerOptions:
+    """What a person says about the docker sandbox: the engine's address and an image of theirs."""
+
+    engine: str | None = None
+    image: str | None = None
+
+
+def choose(
+    kind: SandboxKind,
+    *,
+    nodes: Path | None = None,
+    docker: DockerOptions | None = None,
+    repository: Path | None = None,
+    where: str = WHERE,
+) -> Sandbox:
     """Give the sandbox of a kind; raises ``NoSandbox`` with the fix when there is none here.
 
-    ``nodes`` is a directory of ours in which it may keep device nodes of its own.
+    ``auto`` is bubblewrap, else docker, else nothing. ``nodes`` is a directory of ours in which it
+    may keep device nodes of its own; ``repository`` is what containers are labelled with; ``where``
+    is the path on which bubblewrap's program is looked for.
     """
-    if kind == "none":
-        return Plain()
-    if kind == "docker":
-        msg = "the docker sandbox is not built yet; use --sandbox bubblewrap"
-        raise NoSandbox(msg)
-    found = shutil.which("bwrap", path=_WHERE)
-    if found is None:
-        msg = f"bwrap was not found in {_WHERE}: {_FIX}"
-        raise NoSandbox(msg)
-    return Bubblewrap(program=Path(found), nodes=nodes)
+    wanted = docker or DockerOptions()
+    match kind:
+        case "none":
+            return Plain()
+        case "docker":
+            return _docker(wanted, repository)
+        case "bubblewrap" | "auto":
+            found = shutil.which("bwrap", path=where)
+            if found is not None:
+                return Bubblewrap(program=Path(found), nodes=nodes)
+            missing = f"bwrap was not found in {where}: {REMEDY}"
+            if kind == "bubblewrap":
+                raise NoSandbox(missing)
+            try:
+                return _docker(wanted, repository)
+            except NoSandbox as error:
+                msg = f"{missing}. Or use docker: {error}"
+                raise NoSandbox(msg) from error
+
+
+def listening(docker: DockerOptions, repository: Path) -> Docker | None:
+    """Give what finds and sweeps a repository's containers, never what runs a box.
+
+    None where no engine listens that this user may talk to: then none is this user's either.
+    """
+    try:
+        found = engine_at(docker.engine or ENGINE)
+    except NoSandbox:
+        return None
+    return Docker(engine=found, labels={REPOSITORY: str(repository)})
+
+
+def _docker(wanted: DockerOptions, repository: Path | None) -> Docker:
+    labels = {} if repository is None else {REPOSITORY: str(repository)}
+    return Docker(engine=connect(wanted.engine or ENGINE, image=wanted.image), labels=labels)
 
 
 def preflight(sandbox: Sandbox, scratch: Path) -> tuple[Finding, ...]:
@@ -168,13 +211,13 @@ def preflight(sandbox: Sandbox, scratch: Path) -> tuple[Finding, ...]:
         try:
             ran = sandbox.run(box, deadline=_SECONDS)
         except SandboxError as error:
-            return (Finding(name=_START, ok=False, detail=f"{error}; {_FIX}"),)
+            return (Finding(name=_START, ok=False, detail=f"{error}; {sandbox.remedy}"),)
         if (tree / "outside").exists():
             return (Finding(name="write outside the scope", ok=False, detail="the file is there"),)
     found = tuple(_finding(line) for line in ran.out.decode("utf-8", "replace").splitlines())
     if not ran.good:
         why = ran.text.strip() or f"it ended by {ran.ended}, code {ran.code}"
-        return (*found, Finding(name=_START, ok=False, detail=f"{why}; {_FIX}"))
+        return (*found, Finding(name=_START, ok=False, detail=f"{why}; {sandbox.remedy}"))
     return found
 
 

@@ -51,7 +51,8 @@ def _key(bench: Bench, argv: Argv, keys: Sequence[str], base: Oid) -> str:
     listed = bench.git("ls-tree", "-r", "-z", base).parts if keys else ()
     entries = map(os.fsdecode, listed)
     contents = sorted(entry for entry in entries if allows(keys, entry.partition("\t")[2]))
-    parts = [list(argv), contents, bench.find(argv[0]).stamp, str(bench.checkout)]
+    stamp = bench.find(argv[0]).stamp + bench.sandbox.stamp
+    parts = [list(argv), contents, stamp, str(bench.checkout)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -151,7 +151,7 @@ def key_of(bench: Bench, checks: Sequence[Check]) -> str:
     parts = {
         "version": KEY_VERSION,
         "checks": [asdict(check) for check in checks],
-        "sandbox": bench.sandbox.name,
+        "sandbox": f"{bench.sandbox.name} {bench.sandbox.stamp}".strip(),
         "share": sorted(around.share),
         "tools": sorted(map(str, around.tools)),
         "scratch": sorted(around.scratch),

@@ -10,6 +10,7 @@ import pytest
 from stations.bench import Bench
 from stations.contract import Branch, Check, Compose, Done, Escalated, Trial
 from stations.runtimes.task import Control
+from stations.sandbox import DockerOptions, choose
 from stations.seat import take_turn
 from stations.testing import compose, try_tree
 from tests.run import run
@@ -52,11 +53,35 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
+@pytest.fixture
+def contained(tmp_path: Path, docker_engine: str) -> Iterator[Bench]:
+    """Give a bench whose sandbox is docker."""
+    docker = choose("docker", docker=DockerOptions(engine=docker_engine))
+    with bench_at(tmp_path / "repo", sandbox=docker) as made:
+        yield made
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_reaches_neither_host_nor_target(
     bench: Bench, tmp_path: Path, attack: str
 ) -> None:
     """Whatever the agent did, the host ran none of it and its repository is as it was."""
+    attacked(bench, tmp_path, attack)
+
+
+IN_SOAK = [pytest.param(each, marks=pytest.mark.soak) for each in ATTACKS if each != "filter"]
+
+
+@pytest.mark.parametrize("attack", ["filter", *IN_SOAK])
+def test_an_attack_in_a_container_reaches_neither(
+    contained: Bench, tmp_path: Path, attack: str
+) -> None:
+    """The same holds where docker is the sandbox."""
+    attacked(contained, tmp_path, attack)
+
+
+def attacked(bench: Bench, tmp_path: Path, attack: str) -> None:
+    """Let an agent attack, land what it made in a trial, and see that the host is whole."""
     owned, victim = tmp_path / "owned", tmp_path / "victim"
     victim.write_text("whole")
     script = ATTACKS[attack].replace("OWNED", str(owned)).replace("VICTIM", str(victim))

@@ -12,6 +12,7 @@ from stations.setup import SetupError, setup
 from stations.testing import try_tree
 from tests.conftest import FILES, commit_files
 from tests.stations.benches import RUN, base_of, bench_at
+from tests.stations.boxes import OnImage
 
 MAKE = ("sh", "-ec", "mkdir deps; cat need.txt > deps/lib; date +%N > deps/stamp; ln -s /root leak")
 WITH = {**FILES, "need.txt": "one\n"}
@@ -33,6 +34,16 @@ def test_setup_runs_once_per_content_of_its_key_files(tmp_path: Path) -> None:
         assert first == second
         assert (again["deps"] / "lib").read_text() == "two\n"
         assert [path.name for path in (bench.repository.factory / "rooms" / RUN).iterdir()] == []
+
+
+def test_setup_runs_again_on_another_image(tmp_path: Path) -> None:
+    """What one system made is not shown to programs of another one."""
+    with bench_at(tmp_path / "repo", files=WITH) as bench:
+        first = stamp(replace(bench, sandbox=OnImage(image="one")))
+        other = stamp(replace(bench, sandbox=OnImage(image="two")))
+
+        assert len({stamp(bench), first, other}) == 3
+        assert stamp(replace(bench, sandbox=OnImage(image="one"))) == first
 
 
 def test_what_setup_made_is_seen_by_tests_and_links_are_left_out(tmp_path: Path) -> None:

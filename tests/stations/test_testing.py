@@ -31,6 +31,7 @@ from stations.trees import materialise
 from tests.conftest import commit_files, make_repository
 from tests.run import run
 from tests.stations.benches import PATH, RUN, base_of, bench_at
+from tests.stations.boxes import OnImage
 from worktrees.names import JobId, Oid, StationName
 from worktrees.scope import Scope
 
@@ -130,6 +131,8 @@ def test_the_key_changes_with_whatever_decides_a_verdict(bench: Bench) -> None:
     assert composed(bench, [suite("false")], work).key != first
     other = replace(bench, surroundings=Surroundings(path=PATH, scratch=("build",)))
     assert composed(other, [suite("true")], work).key != first
+    on_image = replace(bench, sandbox=OnImage(image="one"))
+    assert composed(on_image, [suite("true")], work).key != first
 
 
 def test_a_clash_is_named_and_the_rest_goes_on(bench: Bench) -> None:

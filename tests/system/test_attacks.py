@@ -42,6 +42,17 @@ def test_an_attack_ends_named_and_the_host_is_whole(tmp_path: Path, group: str) 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_attack_on_docker_ends_the_same(tmp_path: Path, docker_engine: str, group: str) -> None:
+    """The same attacks, in containers."""
+    with arena(tmp_path, GROUPS[group], engine=docker_engine) as found:
+        document = found.run(timeout=280)
+
+        found.judge(document)
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_bomb_hurts_only_its_own_job(tmp_path: Path) -> None:
     """Too many files, memory without end, endless loops: each job dies named, the others land."""

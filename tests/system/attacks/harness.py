@@ -113,8 +113,8 @@ class Arena:
 
 
 @contextmanager
-def arena(place: Path, attacks: Mapping[str, Attack]) -> Iterator[Arena]:
-    """Give an arena in a fresh directory."""
+def arena(place: Path, attacks: Mapping[str, Attack], *, engine: str = "") -> Iterator[Arena]:
+    """Give an arena in a fresh directory; with the address of an ``engine`` all runs in docker."""
     checkout, owned, victim = place / "repo", place / "owned", place / "victim"
     owned.mkdir()
     victim.write_text("whole")
@@ -132,7 +132,7 @@ def arena(place: Path, attacks: Mapping[str, Attack]) -> Iterator[Arena]:
         files = {f"attacks/{name}.sh": _filled(each.script, words) for name, each in every.items()}
         files |= {f"jobs/{name}/x.txt": "start\n" for name in every}
         files |= {"agent.sh": AGENT, "check.sh": CHECKS, "README.md": "read me\n"}
-        files["factory.toml"] = _filled(_configuration(every, marker), words)
+        files["factory.toml"] = _filled(_configuration(every, marker, engine), words)
         make_repository(checkout, files)
         plan = Plan(jobs=tuple(every), target="line")
         toy = Toy(path=checkout.resolve(), marker=marker, plan=plan)
@@ -147,9 +147,11 @@ def arena(place: Path, attacks: Mapping[str, Attack]) -> Iterator[Arena]:
             run(["rm", "-rf", "--", toy.common / "factory"])
 
 
-def _configuration(attacks: Mapping[str, Attack], marker: str) -> str:
+def _configuration(attacks: Mapping[str, Attack], marker: str, engine: str) -> str:
+    sandbox = f'[sandbox.docker]\nengine = "{engine}"\n' if engine else ""
     head = f"""version = 1
-[line]
+{sandbox}[line]
+sandbox = "{"docker" if engine else "bubblewrap"}"
 target = "line"
 deliver = "merge"
 seats = 4
