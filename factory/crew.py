@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from factory.events import Finished, GateComposed, GateTried
+from stations.box import SandboxError
 from stations.contract import (
     Assignment,
     Compose,
@@ -181,10 +182,11 @@ def _attempt(work: Callable[[], Outcome]) -> Outcome:
     try:
         return work()
     except Exception as error:  # noqa: BLE001  (the one edge where a fault becomes an outcome)
-        return Failed(
-            fault=_say(error), retryable=True, environment=True, tail=traceback.format_exc()[-4000:]
-        )
+        # A sandbox's error says all; where it came from is of use only for a fault of ours.
+        tail = "" if isinstance(error, SandboxError) else traceback.format_exc()[-4000:]
+        return Failed(fault=_say(error), retryable=True, environment=True, tail=tail)
 
 
 def _say(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
+    return "; ".join((said, *getattr(error, "__notes__", ())))

@@ -5,7 +5,12 @@ from typing import Final
 from factory.events import Dead, Reason, Settled
 from factory.line import Line
 
-CLOSED: Final = {Reason.INTERRUPTED: 130, Reason.ENVIRONMENT: 7, Reason.BUDGET: 3}
+CLOSED: Final = {
+    Reason.INTERRUPTED: 130,
+    Reason.ENVIRONMENT: 7,
+    Reason.LIMITED: 75,
+    Reason.BUDGET: 3,
+}
 """Reasons to close early that outrank what became of the jobs."""
 
 

@@ -50,18 +50,29 @@ class Rules:
         raise KeyError(name)
 
     @property
+    def review(self) -> StationSpec | None:
+        """Give the station that reads finished work before the gate tests it: the first one."""
+        return next((spec for spec in self.stations if spec.kind is Kind.REVIEW), None)
+
+    @property
     def tests(self) -> tuple[StationSpec, ...]:
         """Give the test stations, in their order."""
         return tuple(spec for spec in self.stations if spec.kind is Kind.TEST)
 
 
 class Reason(StrEnum):
-    """Why a line closes before its jobs are settled."""
+    """Why a line closes before its jobs are settled; where several hold, the first of them."""
 
     INTERRUPTED = "interrupted"
-    BUDGET = "budget"
     ENVIRONMENT = "environment"
+    LIMITED = "limited"
+    BUDGET = "budget"
     TARGET = "target"
+
+    def outranks(self, other: "Reason") -> bool:
+        """Say whether this is the reason to name when both hold."""
+        order = list(Reason)
+        return order.index(self) < order.index(other)
 
 
 # --- where a job can be -------------------------------------------------------------------------
@@ -85,10 +96,11 @@ class Working:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resting:
-    """Will be tried again at ``until``."""
+    """Will be tried again at ``until``; ``limited``: a provider told us to wait."""
 
     until: float
     why: str
+    limited: bool = False
     kind: Literal["resting"] = "resting"
 
 
@@ -330,19 +342,28 @@ class StationRetired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """The line starts nothing more and lets what runs finish; resumable."""
+    """The line starts nothing more and lets what runs finish; resumable.
+
+    With ``lands`` the gate stays open for work that is durable: to test and land it costs nothing
+    of what has run out.
+    """
 
     reason: Reason
     why: str
+    lands: bool = False
     kind: Literal["closing"] = "closing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A new process took the run over; workspaces are numbered from ``serial`` on."""
+    """A new process took the run over; workspaces are numbered from ``serial`` on.
+
+    ``budget`` is the run's from here on; None leaves it as it was.
+    """
 
     serial: int
     tip: Oid
+    budget: Budget | None = None
     kind: Literal["resumed"] = "resumed"
 
 
@@ -417,6 +438,24 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Tell this attempt something while it is under way."""
+
+    job: JobId
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Put something worth knowing about a job on record, as ``Noted``."""
+
+    what: str
+    text: str
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeAt:
     """Send ``Woke`` at this time at the latest."""
 
@@ -464,4 +503,4 @@ class Salvage:
     commit: Oid
 
 
-Action = Start | Stop | WakeAt | ComposeTree | TestTree | CancelTrial | Land | Salvage
+Action = Start | Stop | Tell | Note | WakeAt | ComposeTree | TestTree | CancelTrial | Land | Salvage

@@ -25,6 +25,7 @@ from factory.events import (
     Landing,
     Missed,
     Moved,
+    Note,
     Noted,
     Reason,
     Resumed,
@@ -33,13 +34,14 @@ from factory.events import (
     Start,
     Started,
     Stop,
+    Tell,
     TestTree,
     WakeAt,
     Woke,
     Working,
 )
 from factory.line import Line, step
-from stations.contract import Failed, Verdict
+from stations.contract import Budget, Failed, Verdict
 from worktrees.failpoint import failpoint
 from worktrees.names import JobId, Oid, RunId
 
@@ -187,6 +189,10 @@ class Floor:
                 failpoint("floor.start.after")
             case Stop(job=job, attempt=attempt):
                 self._crew.stop(job, attempt)
+            case Tell(job=job, attempt=attempt, text=text):
+                self._crew.tell(job, attempt, text)
+            case Note(what=what, text=text, job=job):
+                return [Noted(what=what, text=text, job=job)]
             case WakeAt(when=when):
                 self.wakes.append(when)
             case ComposeTree(task=task):
@@ -261,7 +267,9 @@ def _intents(actions: Sequence[Action]) -> list[Event]:
     ]
 
 
-def recovery(line: Line, ground: Ground, *, serial: int) -> list[Event]:
+def recovery(
+    line: Line, ground: Ground, *, serial: int, budget: Budget | None = None
+) -> list[Event]:
     """Give the events that put a replayed line right with git, which is the truth.
 
     A landing whose result was not recorded is looked up by its trailers. Attempts of a process
@@ -283,7 +291,7 @@ def recovery(line: Line, ground: Ground, *, serial: int) -> list[Event]:
             events.append(Advanced(trial=trial, jobs=names, commit=commit, tree=composed.tree))
         else:
             events.append(Missed(trial=trial, tip=tip))
-    events.append(Resumed(serial=serial, tip=tip))
+    events.append(Resumed(serial=serial, tip=tip, budget=budget))
     interrupted = Failed(fault="interrupted", retryable=True, interrupted=True)
     events += [
         Finished(job=work.job.id, attempt=work.attempt, outcome=interrupted)

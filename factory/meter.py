@@ -243,9 +243,12 @@ def _declared(rules: Rules, names: tuple[str, str, str]) -> dict[tuple[str, str]
     """Give one change's way down the declared line, so that a cold start has a way to land."""
     gate, test, _ = names
     moves: dict[tuple[str, str], float] = {(gate, test): 1.0, (test, LANDED): 1.0}
+    review = None if rules.review is None else rules.review.name
     for spec in rules.stations:
         if spec.kind is not Kind.TEST and not spec.at_merge:
-            moves[spec.name, LEFT if spec.kind is Kind.READ else gate] = 1.0
+            reads = spec.kind in (Kind.READ, Kind.REVIEW)
+            to = review if review is not None and not reads else gate
+            moves[spec.name, LEFT if spec.kind is Kind.READ else to] = 1.0
     if rules.repair is not None:
         moves[test, rules.repair] = 0.5
     return moves

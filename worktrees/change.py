@@ -42,6 +42,15 @@ class Counts:
     patch: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many lines a change adds to one path and removes from it; both None for a binary."""
+
+    path: bytes
+    added: int | None
+    removed: int | None
+
+
 def entries(git: Git, before: Oid, after: Oid) -> tuple[Entry, ...]:
     """Give the raw entries between two commits or trees, in git's order."""
     parts = git(*RAW, "-z", "--raw", "--end-of-options", before, after).parts
@@ -244,3 +253,24 @@ def view(git: Git, before: Oid, after: Oid, *, context: int = 3) -> Counts:
     ).out.decode("utf-8", "surrogateescape")
     parsed = PatchSet(patch)
     return Counts(files=len(parsed), added=parsed.added, removed=parsed.removed, patch=patch)
+
+
+def counted(git: Git, before: Oid, after: Oid) -> tuple[Size, ...]:
+    """Give how large a change is, path by path."""
+    found: list[Size] = []
+    for record in git(*RAW, "-z", "--numstat", "--end-of-options", before, after).parts:
+        added, removed, path = record.split(b"\t", 2)
+        lines = [None if number == b"-" else int(number) for number in (added, removed)]
+        found.append(Size(path=path, added=lines[0], removed=lines[1]))
+    return tuple(found)
+
+
+def patches(git: Git, before: Oid, after: Oid, *, context: int = 3) -> tuple[bytes, ...]:
+    """Give a change as one patch for each path, for people and models and never for judgement."""
+    patch = git(
+        *("-c", "core.quotePath=false", *RAW, "-p", f"-U{context}", "--no-ext-diff"),
+        *("--no-textconv", "--no-color", "--end-of-options", before, after),
+    ).out
+    mark = b"diff --git "  # no line of a file begins a line of a patch: a sign stands before it
+    _, *parts = (b"\n" + patch.removesuffix(b"\n")).split(b"\n" + mark)
+    return tuple(mark + part + b"\n" for part in parts)

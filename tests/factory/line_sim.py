@@ -10,15 +10,18 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from decimal import Decimal
 
 from factory.crew import Answer
+from factory.ending import exit_code
 from factory.events import (
+    Closing,
     Dead,
     Event,
     Finished,
     GateComposed,
     GateTried,
+    InGate,
     Killed,
     Land,
     Landed,
@@ -27,7 +30,9 @@ from factory.events import (
     Paused,
     Placed,
     Reason,
+    Retried,
     Rules,
+    Settled,
     Steered,
     Withdrawn,
     Woke,
@@ -50,6 +55,9 @@ from stations.contract import (
     Lost,
     Outcome,
     Red,
+    Remark,
+    Reviewed,
+    Spend,
     Split,
     StationSpec,
     Strayed,
@@ -57,12 +65,14 @@ from stations.contract import (
     Unchanged,
     Verdict,
 )
+from tests.factory.line_watch import Watch
 from worktrees.names import JobId, Oid, RunId, StationName
 from worktrees.scope import Scope
 
 RUN = RunId("sim")
+FAULT = Failed(fault="refused", retryable=True)
 LIMIT = 3000
-HERE = Path(__file__)
+RESUMES = 40
 
 
 class Crash(BaseException):
@@ -115,6 +125,7 @@ class World:
         self.salvaged: set[Oid] = set()
         self.passed: set[Oid] = set()
         self.killed: set[JobId] = set()
+        self.exits: list[int] = []
         self.book: list[tuple[Event, float]] = []
         self.verdicts: dict[tuple[Oid, str], Verdict] = {}
         self.agenda: list[tuple[float, int, object]] = []
@@ -122,6 +133,7 @@ class World:
         self.placed = self.draw_jobs()
         self.chance = self.rng.choice([0.0, 0.01, 0.03])
         self.drawn = self.rules()
+        self.mood = self.rng.choice(["calm"] * 7 + ["strict"] * 2 + ["limited"])
         self.floor: Floor
 
     # -- the repository --------------------------------------------------------------------------
@@ -230,7 +242,12 @@ class World:
         self.later(assignment)
 
     def stop(self, job: JobId, attempt: int) -> None:
-        self.later(Finished(job=job, attempt=attempt, outcome=Failed(fault="stopped")))
+        stopped = Failed(fault="stopped", spend=self.spend())
+        self.later(Finished(job=job, attempt=attempt, outcome=stopped))
+
+    def tell(self, job: JobId, attempt: int, text: str) -> None:
+        work = self.floor.line.jobs[job]
+        assert work.attempt == attempt, f"{job} was told {text!r} at attempt {attempt}"
 
     def compose(self, task: Compose) -> None:
         self.later(task)
@@ -245,7 +262,8 @@ class World:
         self.agenda.clear()
 
     def later(self, what: object) -> None:
-        due = self.time + self.rng.uniform(0.1, 5.0)
+        slow = self.mood == "limited" and isinstance(what, Assignment) and what.station == "fix"
+        due = self.time + self.rng.uniform(0.1, 300.0 if slow else 5.0)
         heapq.heappush(self.agenda, (due, next(self.numbers), what))
 
     def answer(self, what: object) -> Answer | None:
@@ -253,19 +271,42 @@ class World:
             case Assignment():
                 return Finished(job=what.job, attempt=what.attempt, outcome=self.work(what))
             case Compose():
-                return None if what.trial in self.dead else self.composition(what)
+                return None if self.unheard(what.trial) else self.composition(what)
             case Trial():
-                return None if what.trial in self.dead else self.trial(what)
+                return None if self.unheard(what.trial) else self.trial(what)
             case Finished():
                 return what
             case _:
                 raise AssertionError(what)
 
+    def unheard(self, trial: int) -> bool:
+        """Say whether a trial that was ended gives no answer; some still do, and too late."""
+        return trial in self.dead and self.rng.random() < 0.7
+
     def work(self, task: Assignment) -> Outcome:
+        outcome = self.attempt(task)
+        return replace(outcome, spend=self.spend())
+
+    def spend(self) -> Spend:
+        return Spend(
+            tokens_in=self.rng.randint(0, 900),
+            tokens_out=self.rng.randint(0, 100),
+            dollars=Decimal(self.rng.randint(0, 99)) / 100,
+            seconds=float(self.rng.randint(0, 8)),
+        )
+
+    def attempt(self, task: Assignment) -> Outcome:
         spec = self.floor.line.rules.station(task.station)
         if spec.kind is Kind.READ:
             return Found(data=f"answer of {task.job}")
+        refused = self.refusal() if spec.agent is not None and spec.agent.model else None
+        if refused is not None:
+            return refused
+        if spec.kind is Kind.REVIEW:
+            return self.review(task)
         draw = self.rng.random()
+        if task.depth and self.rng.random() < 0.2:
+            draw = 0.94  # who was split is often split again
         if draw < 0.72:
             return Done(commit=self.effort(task))
         if draw < 0.80:
@@ -277,22 +318,67 @@ class World:
             return Strayed(paths=("x",), reasons=("outside: x",), commit=kept)
         if draw < 0.93:
             kept = self.effort(task) if draw < 0.91 else None
-            return Escalated(reason="may I?", commit=kept)
+            wants = () if kept or self.rng.random() < 0.5 else (f"more-{task.job}/**",)
+            return Escalated(reason="may I?", wants=wants, commit=kept)
         if draw < 0.95 and spec.kind is Kind.CODE:
-            depth = 1 + int(task.job.count("x"))
+            taken = self.rng.random() < 0.1  # an id that is not free
             parts = tuple(
                 Job(
-                    id=JobId(f"{task.job}x{n}"),
+                    id=task.job if taken and n else JobId(f"{task.job}x{n}"),
                     title="part",
                     brief="",
                     scope=task.scope,
                     route=task.station,
-                    depth=depth,
+                    depth=task.depth + 1,
+                    budget=task.budget,
                 )
                 for n in range(2)
             )
             return Split(jobs=parts)
         return Unchanged()
+
+    def refusal(self) -> Failed | None:
+        """Give what a provider or an account may say instead of working."""
+        draw = self.rng.random()
+        if self.mood == "limited" and self.time < 1000 + 400:
+            return replace(FAULT, cause="limited", environment=True) if draw < 0.9 else None
+        odds = {"calm": 0.04, "strict": 0.4}.get(self.mood, 0.0)
+        if draw > odds:
+            return None
+        match self.rng.randint(0, 5):
+            case 0:
+                account = self.rng.choice(["run", "day"])
+                return replace(FAULT, cause="budget", account=account, interrupted=True)
+            case 1:
+                account = self.rng.choice(["job", "station"])
+                return Failed(fault="spent", cause="budget", account=account)
+            case 2:
+                return replace(FAULT, cause="denied", environment=True)
+            case 3:
+                return replace(FAULT, cause="limited", environment=True)
+            case _:
+                return replace(FAULT, cause="contract")
+
+    def review(self, task: Assignment) -> Outcome:
+        """Read a change as all kinds of readers do; what they say is not what is true."""
+        assert task.raised == 0
+        draw = self.rng.random()
+        remark = Remark(text="hm", path="a", line=1, serious=True)
+        if draw < 0.45:
+            return Reviewed(back=False)
+        if draw < 0.85:
+            return Reviewed(back=True, remarks=(remark,))
+        if draw < 0.9:
+            return Done(commit=self.effort(task))  # it cannot, but it says so
+        return self.rng.choice(
+            [
+                Failed(fault="no findings"),
+                Failed(fault="no space", environment=True, retryable=True),
+                Escalated(reason="which one?"),
+                Unchanged(),
+                Split(jobs=()),
+            ]
+        )
 
     def effort(self, task: Assignment) -> Oid:
         """Make a durable commit: what it starts from and one new work, often good."""
@@ -380,14 +466,20 @@ class World:
                     route=StationName(route),
                     scope=Scope(write=(f"{folder}/**",)),
                     needs=needs,
-                    budget=Budget(attempts=self.rng.choice([None, 2])),
+                    budget=Budget(
+                        attempts=self.rng.choice([None, 2]),
+                        tokens=self.rng.choice([None, None, 4000]),
+                        dollars=self.rng.choice([None, None, Decimal(3)]),
+                    ),
                 )
             )
         return tuple(jobs)
 
     def rules(self) -> Rules:
-        agent = Agent(runtime="command", run=("agent",))
+        program = Agent(runtime="command", run=("agent",))
+        agent = self.rng.choice([program, Agent(runtime="sdk", model="small")])
         repairs = self.rng.random() < 0.7
+        reads = self.rng.random() < 0.5
 
         def station(name: str, kind: Kind, **fields: object) -> StationSpec:
             spec = StationSpec(name=StationName(name), kind=kind, scope=Scope(write=("**",)))
@@ -395,11 +487,22 @@ class World:
 
         stations = (
             station("code", Kind.CODE, agent=agent, on={"failed": "senior"}),
-            station("senior", Kind.CODE, agent=agent, seats=1, on={"strayed": "inbox"}),
+            station(
+                "senior",
+                Kind.CODE,
+                agent=agent,
+                seats=1,
+                on={"strayed": "inbox"},
+                budget=Budget(seconds=self.rng.choice([None, 6.0])),
+            ),
             station("fix", Kind.COMMAND, run=("fix",)),
             station("ask", Kind.READ, agent=agent),
             station("repair", Kind.CLEANUP, agent=agent, rounds=self.rng.randint(1, 2)),
         )
+        if reads:
+            on = self.rng.choice([{}, {}, {"failed": "inbox"}])
+            seats = self.rng.randint(0, 1)
+            stations += (station("review", Kind.REVIEW, agent=agent, seats=seats, on=on),)
         return Rules(
             stations=stations,
             seats=self.rng.randint(1, 4),
@@ -450,10 +553,20 @@ class World:
                 events.append(Steered(job=work.job.id, text=text))
                 break
         draw = self.rng.random()
-        if draw < 0.05 and self.floor.line.jobs:
+        if draw < (0.02 if self.floor.line.closing is None else 0.5):
+            events.append(Closing(reason=Reason.INTERRUPTED, why="Ctrl-C"))
+        elif draw < 0.05 and self.floor.line.jobs:
             events.append(Killed(job=self.rng.choice(tuple(self.floor.line.jobs))))
-        elif draw < 0.1:
+        elif draw < 0.15:
+            job = self.rng.choice(tuple(self.floor.line.jobs))
+            events.append(Steered(job=job, text="hurry"))
+        elif draw < 0.2:
             events += [Paused(on=True), Paused(on=False)]
+        elif draw < 0.22:
+            job = self.rng.choice(tuple(self.floor.line.jobs))
+            if isinstance(self.floor.line.jobs[job].place, Dead | Withdrawn):
+                self.killed.discard(job)
+                events.append(Retried(job=job))
         return events
 
     def round(self) -> None:
@@ -461,6 +574,8 @@ class World:
             self.time, _, what = heapq.heappop(self.agenda)
             answer = self.answer(what)
             events: list[Event] = [] if answer is None else [answer]
+            if isinstance(answer, Finished) and self.rng.random() < 0.03:
+                self.later(answer)  # some answers come twice
         else:
             self.time += 5.0
             events = [Woke()]
@@ -495,11 +610,34 @@ class World:
                 if self.settled() and self.floor.line.closing is None:
                     return
                 if self.floor.line.closing is not None and self.floor.line.drained:
+                    self.exits.append(exit_code(self.floor.line))
+                    assert self.exits[-1] == self.expected_exit()
+                    assert len(self.exits) < RESUMES, "a resume does not get on"
+                    self.nothing_is_held_back()
                     self.resume()
                 self.round()
             except Crash:
                 self.recover()
         raise AssertionError("livelock: the line never settled")
+
+    def expected_exit(self) -> int:
+        """Give the exit code by the contract's precedence."""
+        closing = self.floor.line.closing
+        codes = {"interrupted": 130, "environment": 7, "limited": 75, "budget": 3}
+        if closing is not None and closing.reason in codes:
+            return codes[closing.reason]
+        places = [work.place for work in self.floor.line.jobs.values()]
+        if any(isinstance(place, Dead) for place in places):
+            return 1
+        return 0 if all(isinstance(place, Settled) for place in places) else 4
+
+    def nothing_is_held_back(self) -> None:
+        """See that a line which closes for want of money lands what is paid for."""
+        line = self.floor.line
+        assert line.closing is not None
+        if line.closing.lands and not line.paused:
+            left = [w.job.id for w in line.jobs.values() if isinstance(w.place, InGate)]
+            assert not left, f"{left} could have landed"
 
     def recover(self) -> None:
         while True:
@@ -547,7 +685,9 @@ def check(world: World) -> None:
         reachable = oid in kept or not world.commits[oid].content - content
         descends = any(world.commits[k].parent == oid for k in kept)
         assert reachable or descends, f"work {oid} is unreachable"
-    assert replay(iter(world.book)) == line, "replaying the ledger gives another line"
+    watch = Watch(world.book)
+    assert watch.line == line, "replaying the ledger gives another line"
+    assert exit_code(line) == world.expected_exit(), "the exit code lies"
 
 
 def simulate(seed: int, mutant: str = "") -> World:

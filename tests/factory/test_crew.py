@@ -9,6 +9,7 @@ import pytest
 
 from factory.crew import Answer, ThreadCrew
 from factory.events import Finished, GateComposed, GateTried
+from stations.box import SandboxError
 from stations.contract import (
     Assignment,
     Brief,
@@ -39,6 +40,10 @@ class Bench:
     def obey(self, name: str, stop: threading.Event) -> str:
         """Follow the order for this name."""
         order = self.orders.get(name, "")
+        if order == "lose":
+            error = SandboxError("the engine went away")
+            error.add_note("the files are kept in /there")
+            raise error
         if order == "break":
             raise OSError("no disk")
         if order == "wait":
@@ -119,6 +124,18 @@ def test_a_fault_of_a_worker_is_an_outcome(crew, bench, answers) -> None:
         True,
     )
     assert "Traceback" in outcome.tail
+
+
+def test_a_sandbox_that_is_lost_says_so_in_one_line(crew, bench, answers) -> None:
+    """Its own words and what was noted with them, without a trace that is nobody's business."""
+    bench.orders = {"one": "lose"}
+
+    crew.start(assignment("one"))
+    outcome = answers.get(timeout=WAIT).outcome
+
+    assert isinstance(outcome, Failed)
+    assert outcome.fault == "the engine went away; the files are kept in /there"
+    assert (outcome.tail, outcome.environment) == ("", True)
 
 
 def test_a_fault_at_the_gate_blames_the_environment(crew, bench, answers) -> None:

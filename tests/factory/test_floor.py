@@ -19,13 +19,24 @@ from factory.events import (
     Placed,
     Reason,
     Resting,
+    Steered,
     Withdrawn,
     Working,
 )
 from factory.floor import Blocked, Floor, LandingPlan, operate, recovery
 from factory.line import Line, opened, step
-from stations.contract import Assignment, Compose, Composed, Done, Failed, Green, Trial, Verdict
-from tests.factory.works import rules, task
+from stations.contract import (
+    Assignment,
+    Compose,
+    Composed,
+    Done,
+    Failed,
+    Green,
+    Kind,
+    Trial,
+    Verdict,
+)
+from tests.factory.works import rules, spec, task
 from worktrees.names import JobId, Oid, RunId
 
 BASE, WORK, TREE, NEXT = (Oid(sign * 40) for sign in "bwtn")
@@ -62,6 +73,10 @@ class World:
     def stop(self, job: JobId, attempt: int) -> None:
         """End an attempt."""
         self.happened.append(f"stop {job}#{attempt}")
+
+    def tell(self, job: JobId, attempt: int, text: str) -> None:
+        """Tell an attempt something."""
+        self.happened.append(f"tell {job}#{attempt} {text}")
 
     def compose(self, task: Compose) -> None:
         """Make a tree."""
@@ -118,11 +133,11 @@ class World:
         return ()
 
 
-def floor_of(world: World) -> Floor:
+def floor_of(world: World, event: Opened = OPENED) -> Floor:
     """Give a floor on which one job was placed."""
-    line = opened(OPENED, 0.0)
+    line = opened(event, 0.0)
     floor = Floor(line=line, book=world, crew=world, ground=world, now=world.now)
-    floor.tick([OPENED, Placed(jobs=(task("a"),))])
+    floor.tick([event, Placed(jobs=(task("a"),))])
     return floor
 
 
@@ -273,3 +288,28 @@ def test_a_recovery_ends_the_attempts_of_the_process_that_is_gone() -> None:
     assert [event.kind for event in events] == ["resumed", "finished"]
     assert world.happened[-1] == "start a#2"
     assert floor.line.jobs[JobId("a")].tries == 1
+
+
+def test_a_word_is_on_record_before_the_agent_hears_it() -> None:
+    """`factory tell` on running work: first the ledger, then the attempt under way."""
+    world = World()
+    floor = floor_of(world)
+    world.happened.clear()
+
+    floor.tick([Steered(job=JobId("a"), text="use tabs")])
+
+    assert world.happened == ["ledger steered", "tell a#1 use tabs"]
+
+
+def test_what_became_of_a_review_is_noted_in_the_ledger() -> None:
+    """Work that nobody could read goes on to the gate, and the record says why."""
+    reads = rules(spec("code"), spec("read", Kind.REVIEW), spec("tests", Kind.TEST))
+    world = World()
+    floor = floor_of(world, replace(OPENED, rules=reads))
+    floor.tick([Finished(job=JobId("a"), attempt=1, outcome=Done(commit=WORK))])
+
+    floor.tick([Finished(job=JobId("a"), attempt=2, outcome=Failed(fault="exit 3"))])
+
+    note = Noted(what="review", text="not reviewed: exit 3", job=JobId("a"))
+    assert note in world.events
+    assert floor.line.jobs[JobId("a")].place == InGate(commit=WORK)

@@ -1,33 +1,23 @@
 """What the line decides, one promise a test; the simulation beside it covers their combinations."""
 
-from dataclasses import replace
-
 import pytest
 
 from factory.events import (
-    Action,
-    Advanced,
     Closing,
     ComposeTree,
     Dead,
-    Event,
-    Finished,
     GateAwaits,
     GateComposed,
     GateTried,
     InGate,
     Killed,
-    Land,
     Landed,
     Missed,
     NeedsYou,
-    Opened,
-    Placed,
     Reason,
     Resting,
     Resumed,
     Retried,
-    Rules,
     Salvage,
     SeatsChanged,
     Start,
@@ -41,12 +31,10 @@ from factory.events import (
     Woke,
     Working,
 )
-from factory.line import BREAKS, Line, blocked_by, opened, step, under_way
+from factory.line import BREAKS, blocked_by, under_way
 from stations.contract import (
-    Agent,
     Budget,
     Composed,
-    Done,
     Escalated,
     Failed,
     Found,
@@ -54,106 +42,14 @@ from stations.contract import (
     Job,
     Kind,
     Lost,
-    Outcome,
     Red,
     Spend,
     Split,
-    StationSpec,
     Strayed,
     Unchanged,
 )
-from worktrees.names import JobId, Oid, RunId, StationName
-from worktrees.scope import Scope
-
-BASE = Oid("0" * 40)
-AGENT = Agent(runtime="command", run=("agent",))
-
-
-def station(name: str, kind: Kind = Kind.CODE, **fields: object) -> StationSpec:
-    """Give a station over everything."""
-    spec = StationSpec(
-        name=StationName(name), kind=kind, scope=Scope(write=("**",)), agent=AGENT, attempts=3
-    )
-    return replace(spec, **fields)  # type: ignore[arg-type]  # fields of the spec
-
-
-def job(name: str, *, path: str = "", needs: tuple[str, ...] = (), **fields: object) -> Job:
-    """Give a job on station ``code`` that writes one file of its own."""
-    made = Job(
-        id=JobId(name),
-        title=f"Do {name}",
-        brief="do it",
-        scope=Scope(write=(path or f"{name}/{name}.py",)),
-        route=StationName("code"),
-        needs=tuple(JobId(need) for need in needs),
-    )
-    return replace(made, **fields)  # type: ignore[arg-type]  # fields of the job
-
-
-class Desk:
-    """A line, its clock, and the actions of the last event."""
-
-    def __init__(self, *jobs: Job, seats: int = 4, **rules: object) -> None:
-        stations = rules.pop("stations", (station("code"),))
-        made = Rules(stations=stations, seats=seats, slots=1, hash="h")  # type: ignore[arg-type]
-        made = replace(made, **rules)  # type: ignore[arg-type]  # fields of the rules
-        self.now = 100.0
-        event = Opened(
-            run=RunId("r"), base=BASE, target="refs/heads/main", deliver="merge", rules=made
-        )
-        self.line: Line = opened(event, self.now)
-        self.actions: tuple[Action, ...] = ()
-        self.send(Placed(jobs=jobs))
-
-    def send(self, event: Event) -> tuple[Action, ...]:
-        self.line, self.actions = step(self.line, event, self.now)
-        return self.actions
-
-    def finish(self, name: str, outcome: Outcome) -> tuple[Action, ...]:
-        attempt = self.line.jobs[JobId(name)].attempt
-        return self.send(Finished(job=JobId(name), attempt=attempt, outcome=outcome))
-
-    def done(self, name: str, commit: str = "") -> tuple[Action, ...]:
-        return self.finish(name, Done(commit=Oid(commit or f"commit-{name}")))
-
-    def place(self, name: str) -> object:
-        return self.line.jobs[JobId(name)].place
-
-    def started(self) -> list[str]:
-        return [a.assignment.job for a in self.actions if isinstance(a, Start)]
-
-    def compose(self, trial: int, known: Green | Red | None = None) -> tuple[Action, ...]:
-        composed = Composed(trial=trial, tree=Oid(f"tree-{trial}"), key="k")
-        return self.send(GateComposed(composed=composed, known=known))
-
-    def trial(self) -> int:
-        return max(self.line.trials)
-
-    def verdict(self, *, green: bool, tail: str = "assert 1 == 2") -> tuple[Action, ...]:
-        trial = self.trial()
-        held = self.line.trials[trial].composed
-        assert held is not None
-        assert held.tree is not None
-        if green:
-            return self.send(GateTried(trial=trial, verdict=Green(tree=held.tree, key="k")))
-        return self.send(GateTried(trial=trial, verdict=Red(tree=held.tree, key="k", tail=tail)))
-
-    def land(self, name: str) -> None:
-        """Take one durable job all the way to the target."""
-        self.compose(self.trial())
-        self.verdict(green=True)
-        known = Green(tree=Oid(f"tree-{self.trial()}"), key="k")
-        actions = self.compose(self.trial(), known)
-        land = next(a for a in actions if isinstance(a, Land))
-        tip = Oid(f"tip-{name}")
-        jobs = tuple(j for j, _ in land.branches)
-        self.send(Advanced(trial=land.trial, jobs=jobs, commit=tip, tree=land.tree))
-
-    def refuse(self) -> None:
-        """Have the one job in the gate judged red twice by runs of its own."""
-        for _ in range(2):
-            self.compose(self.trial())
-            self.verdict(green=False)
+from tests.factory.desk import BASE, Desk, job, station
+from worktrees.names import JobId, Oid, StationName
 
 
 def test_no_more_start_than_there_are_seats() -> None:
@@ -605,5 +501,7 @@ def test_a_job_whose_time_is_spent_gets_no_other_attempt() -> None:
 
     place = desk.place("a")
     assert isinstance(place, Dead)
-    assert place.fault == "the 10 seconds of its budget are spent"
+    assert place.fault == (
+        "the 10 seconds of its budget are spent; raise `budget` of its [[job]] for a new run"
+    )
     assert desk.started() == []

@@ -7,10 +7,24 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from factory import floor, landing, line
+from factory import (
+    asking,
+    budgets,
+    ending,
+    feeding,
+    floor,
+    landing,
+    line,
+    outcomes,
+    reviews,
+    starting,
+    turn,
+)
+from tests.factory import line_sim
 from tests.factory.line_sim import simulate
 
-SEEDS = 5000
+SEEDS = 2000
+MORE = 30_000
 CHUNKS = 10
 
 
@@ -25,8 +39,20 @@ def test_every_seed_ends_with_every_promise_kept(chunk: int) -> None:
             pytest.fail(f"seed {seed}: {broken}")
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_many_more_seeds_keep_every_promise(chunk: int) -> None:
+    """The same worlds, more of them than the suite has time for."""
+    size = (MORE - SEEDS) // CHUNKS
+    for seed in range(SEEDS + chunk * size, SEEDS + (chunk + 1) * size):
+        try:
+            simulate(seed)
+        except AssertionError as broken:
+            pytest.fail(f"seed {seed}: {broken}")
+
+
 def test_the_seeds_reach_what_they_are_meant_to_test() -> None:
-    """Landings, dead letters, withdrawals, crashes, repairs, misses and splits all happen."""
+    """Landings, dead letters, crashes, repairs, splits, reviews, refusals: all happen."""
     seen: Counter[str] = Counter()
     for seed in range(300):
         world = simulate(seed)
@@ -35,10 +61,14 @@ def test_the_seeds_reach_what_they_are_meant_to_test() -> None:
             seen[work.place.kind] += 1
             seen["repaired"] += work.rounds > 0
             seen["split"] += bool(work.children)
+            seen["sent back"] += work.returns
+            seen["raised"] += work.raised > 0
+        seen.update(f"exit {code}" for code in world.exits)
         for event, _ in world.book:
             seen[event.kind] += 1
 
     wanted = {"crash", "landed", "dead", "withdrawn", "repaired", "split", "missed", "moved"}
+    wanted |= {"sent back", "raised", "exit 3", "exit 7", "exit 75", "exit 130"}
     assert all(seen[what] >= 10 for what in wanted), seen
 
 
@@ -62,16 +92,72 @@ def test_a_world_with_a_broken_twin_is_caught(mutant: str) -> None:
     assert _caught(mutant)
 
 
+CORE: list[ModuleType] = [
+    *(asking, budgets, ending, feeding, floor, line, outcomes, reviews, starting, turn),
+    line_sim,
+]
 MUTATIONS: list[tuple[ModuleType, str, str, str]] = [
     (
-        line,
-        "_Turn.finished",
+        outcomes,
+        "finished",
         "event.attempt != work.attempt or not isinstance(work.place, Working)",
         "False",
     ),
-    (line, "_Turn.drop", "self.put(job, Withdrawn(why=why, met=False))", "pass"),
-    (line, "_Turn.wait", "if job not in self.line.queue:", "if False:"),
-    (line, "_Turn.advanced", "for job in event.jobs:", "for job in event.jobs[1:]:"),
+    (turn, "Turn.drop", "self.put(job, Withdrawn(why=why, met=False))", "pass"),
+    (turn, "Turn.wait", "if job not in self.line.queue:", "if False:"),
+    (feeding, "advanced", "for job in event.jobs:", "for job in event.jobs[1:]:"),
+    (outcomes, "finished", "if event.attempt in work.unanswered:", "if True:"),
+    (outcomes, "lose", "if work.answering:", "if False:"),
+    (
+        outcomes,
+        "_failed",
+        "close(turn, Closing(reason=Reason.ENVIRONMENT, why=why))",
+        "pass",
+    ),
+    (outcomes, "_clock", "if used >= whole:", "if False:"),
+    (outcomes, "_missed", "raised=work.raised + 1", "raised=work.raised"),
+    (reviews, "reviewed", "if work.returns == 0:", "if True:"),
+    (reviews, "pass_on", "arrive(turn, job, work.commit)", "turn.drop(job, work.commit, note)"),
+    (feeding, "close", "event if event.reason.outranks(known.reason) else known", "known"),
+    (feeding, "close", "if event.lands:", "if False:"),
+    (feeding, "close", "lands=known.lands and event.lands", "lands=True"),
+    (outcomes, "_outcome", "commit=commit, wrote=work.attempt", "commit=commit"),
+    (outcomes, "_budget", "turn.shut(spec.name, failed.fault)", "pass"),
+    (
+        outcomes,
+        "_budget",
+        "turn.change(job, tries=untried)\n        turn.wait(job)\n        close",
+        "close",
+    ),
+    (outcomes, "_misfits", "or job.depth > DEPTH", ""),
+    (outcomes, "_misfits", "job.id in turn.line.jobs", "False"),
+    (budgets, "share", "max(0, tokens - _tokens(spend)) // parts", "tokens"),
+    (budgets, "exhausted", "_tokens(spend) >= budget.tokens", "False"),
+    (reviews, "submit", "wrote=work.attempt", "wrote=1"),
+    (reviews, "reviewed", "station=work.author", "station=work.job.route"),
+    (asking, "_allowed", "(*job.scope.write, *fresh)", "job.scope.write"),
+    (asking, "steered", "if answer in YES:", "if True:"),
+    (asking, "killed", "Landed | Proposed | Withdrawn | Dead", "Proposed"),
+    (
+        starting,
+        "fill",
+        "if turn.line.closing is not None or turn.line.paused:",
+        "if turn.line.paused:",
+    ),
+    (starting, "_may_start", "if spec.seats and busy >= spec.seats:", "if False:"),
+    (starting, "_may_start", "if spent or gone:", "if gone:"),
+    (starting, "_start_all", "blocked_by(held, work) is not None", "False"),
+    (starting, "_without", "if work.author is not None:", "if False:"),
+    (line, "_resumed", "shut={}", "shut=turn.line.shut"),
+    (ending, "exit_code", "return 1", "return 0"),
+    (starting, "_may_start", 'turn.line.shut.get(spec.name, "")', '""'),
+    (starting, "_check_limits", "if resting and not moves and", "if resting and"),
+    (
+        asking,
+        "steered",
+        "turn.actions.append(Tell(job=job, attempt=work.attempt, text=text))",
+        "pass",
+    ),
     (
         floor,
         "Floor._land",
@@ -81,7 +167,7 @@ MUTATIONS: list[tuple[ModuleType, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m[1])
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m[1]}: {m[3]}")
 def test_a_broken_core_is_caught(
     mutation: tuple[ModuleType, str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,10 +188,14 @@ def plant(mutation: tuple[ModuleType, str, str, str], monkeypatch: pytest.Monkey
     lines = source.replace(old, new).splitlines()
     indent = len(lines[0]) - len(lines[0].lstrip())
     scope: dict[str, Callable[..., object]] = {}
+    planted = getattr(owner, name)
     exec("\n".join(text[indent:] for text in lines), vars(module), scope)  # noqa: S102
     function = scope[name]
     assert isinstance(function, FunctionType)
     monkeypatch.setattr(owner, name, function)
+    for other in CORE:  # who imported it by name must get the changed one too
+        if vars(other).get(name) is planted:
+            monkeypatch.setattr(other, name, function)
 
 
 def _caught(mutant: str) -> bool:

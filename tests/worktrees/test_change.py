@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Commit
-from worktrees.change import added_lines, contents, entries, gather, paths, siblings, sizes, view
+from worktrees.change import (
+    added_lines,
+    contents,
+    counted,
+    entries,
+    gather,
+    patches,
+    paths,
+    siblings,
+    sizes,
+    view,
+)
 from worktrees.git import GitError, Repository
 from worktrees.names import Oid
 from worktrees.policy import Evidence, Judgement, Rule, Rules, judge
@@ -268,3 +279,27 @@ def test_reading_a_change_leaves_no_file(repository: Repository, base: Oid, comm
 
     assert sorted(path for path in repository.common.rglob("*")) == before
     assert isinstance(repository.git.empty, Path)
+
+
+def test_a_change_is_counted_and_shown_path_by_path(
+    repository: Repository, base: Oid, commit: Commit
+) -> None:
+    """Lines that look like a patch's own cannot make another path of it, nor can odd names."""
+    odd = 'we"ird \u00fc.txt'
+    files: dict[str, str | bytes | None] = {
+        odd: "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\nno newline at the end",
+        "bin": b"\0\1",
+        "src/core.py": None,
+    }
+    after = commit(base, files)
+
+    sizes = {size.path: (size.added, size.removed) for size in counted(repository.git, base, after)}
+    shown = patches(repository.git, base, after)
+
+    assert sizes[odd.encode()] == (5, 0)
+    assert sizes[b"bin"] == (None, None)
+    assert sizes[b"src/core.py"][0] == 0
+    assert len(shown) == len(sizes)
+    assert all(patch.startswith(b"diff --git ") for patch in shown)
+    assert any(b"+diff --git a/x b/x" in patch for patch in shown)
+    assert counted(repository.git, base, base) == patches(repository.git, base, base) == ()
