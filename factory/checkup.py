@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
+from factory import models, trust
+from factory import settings as configuration
 from factory import site as sites
-from factory import trust
 from factory.complaint import Complaint
+from factory.config.configured import Settings
 from factory.site import Site
 from stations.box import SandboxError
 from stations.contract import Kind
-from stations.sandbox import choose
+from stations.models.prices import Prices
+from stations.sandbox import Finding as Tried
 from stations.tools import ToolMissingError, resolve
 from worktrees import checkout
 from worktrees.git import version
@@ -40,6 +44,7 @@ def look(site: Site) -> tuple[Finding, ...]:
         *_sandbox(site),
         _disk(site),
         *_commands(site),
+        *_models(site),
         _trust(site),
         *_agents(site),
     )
@@ -88,18 +93,33 @@ def _repository(site: Site) -> Iterator[Finding]:
 
 
 def _sandbox(site: Site) -> Iterator[Finding]:
+    kind: str = site.settings.sandbox
     try:
-        found = choose(site.settings.sandbox, nodes=site.repository.factory / "dev")
+        found = sites.chosen(site, site.settings.sandbox)
         tried = sites.prove(site, found)
     except SandboxError as error:
         yield Finding(name="sandbox", ok=False, detail=str(error), stops=True)
-        return
+    else:
+        yield from _tried("sandbox", found.name, tried, stops=True)
+        kind = found.name
+    asked = site.settings.docker_engine or site.settings.docker_image
+    if kind == "docker" or not (asked or sites.containers_of(site) is not None):
+        return  # it was tried, or nobody asked for it and there is none
+    try:
+        tried = sites.prove(site, sites.chosen(site, "docker"))
+    except SandboxError as error:
+        yield Finding(name="sandbox docker", ok=False, detail=str(error))
+    else:
+        yield from _tried("sandbox docker", "docker", tried, stops=False)
+
+
+def _tried(what: str, kind: str, tried: Sequence[Tried], *, stops: bool) -> Iterator[Finding]:
     holes = [each for each in tried if not each.ok]
     for each in holes:
-        yield Finding(name=f"sandbox: {each.name}", ok=False, detail=each.detail, stops=True)
+        yield Finding(name=f"{what}: {each.name}", ok=False, detail=each.detail, stops=stops)
     if not holes:
-        detail = f"{found.name} holds: {len(tried)} ways out were tried and all failed"
-        yield Finding(name="sandbox", ok=True, detail=detail)
+        detail = f"{kind} holds: {len(tried)} ways out were tried and all failed"
+        yield Finding(name=what, ok=True, detail=detail)
 
 
 def _disk(site: Site) -> Finding:
@@ -112,19 +132,71 @@ def _disk(site: Site) -> Finding:
 def _commands(site: Site) -> Iterator[Finding]:
     around = sites.surroundings_of(site)
     for spec in site.settings.rules.stations:
-        words = spec.agent.run if spec.agent is not None else spec.run
-        if not words:
+        programs = sites.programs_of(spec)
+        if not programs:
             continue
         try:
-            tool = resolve(words[0], site.place, around)
+            found = [resolve(program, site.place, around).path for program in programs]
         except ToolMissingError as error:
             required = spec.kind is not Kind.TEST or spec.required
             yield Finding(name=f"station {spec.name}", ok=False, detail=str(error), stops=required)
         else:
-            yield Finding(name=f"station {spec.name}", ok=True, detail=tool.path)
+            yield Finding(name=f"station {spec.name}", ok=True, detail=", ".join(found))
     if not site.settings.rules.tests:
         detail = "no test station: write one, or what agents make lands untested"
         yield Finding(name="tests", ok=False, detail=detail)
+
+
+def _models(site: Site) -> Iterator[Finding]:
+    """Look at each runtime that asks models, its provider and its key; nothing is called."""
+    settings, stations = site.settings, site.settings.rules.stations
+    path = site.environment.path
+    for name in sorted({models.named(spec) for spec in stations} - {"command"}):
+        spec = next(spec for spec in stations if models.named(spec) == name)
+        try:
+            models.check(settings, spec, settings.jobs, path=path)
+        except Complaint as error:
+            detail = f"{error.what}; {error.hint}"
+            yield Finding(name=f"runtime {name}", ok=False, detail=detail, stops=True)
+            continue
+        found = models.probe(settings, name, path=path)
+        said = ", ".join(text for text in (found.version, found.detail) if text)
+        tiers = ", ".join(models.model_ids(settings, spec)) or "its own"
+        yield Finding(name=f"runtime {name}", ok=True, detail=f"{said}; models: {tiers}")
+    if models.wanted(stations):
+        for name in sorted(models.providers_of(stations)):
+            yield _provider(settings, name)
+        prices = Prices.load(settings.prices)
+        detail = f"list prices of {prices.retrieved.isoformat()} (version {prices.version})"
+        yield Finding(name="prices", ok=True, detail=detail)
+
+
+def _provider(settings: Settings, name: str) -> Finding:
+    """Say where a provider answers and whether there is a key; never the key itself."""
+    provider = configuration.provider(settings, name)
+    if provider is None:
+        return Finding(name=f"provider {name}", ok=False, detail="nobody knows where it answers")
+    parts = [provider.base_url]
+    variable = configuration.key_variable(settings, name)
+    if provider.key == configuration.NO_KEY:
+        parts.append("a server on this machine, without a key")
+    else:
+        parts.append(f"key in {variable}: {'present' if provider.key else 'absent'}")
+    if provider.proxy is not None:
+        address = urlsplit(provider.proxy)
+        parts.append(f"by the proxy {address.hostname}:{address.port or 80}")
+    if provider.ca is not None:
+        there = "" if provider.ca.is_file() else ", which is not there"
+        parts.append(f"certificates of {provider.ca}{there}")
+    if provider.synthetic:
+        parts.append("on this machine: its figures are synthetic")
+    missing = provider.ca is not None and not provider.ca.is_file()
+    return Finding(
+        name=f"provider {name}",
+        ok=bool(provider.key) and not missing,
+        detail="; ".join(parts),
+        stops=missing,
+    )
 
 
 def _trust(site: Site) -> Finding:

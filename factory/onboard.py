@@ -1,6 +1,7 @@
 """What a repository tells about itself, and the short factory.toml that follows from it."""
 
 import json
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ _OWNERS: Final = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", ".gitla
 _SHARED: Final = (".venv", "venv", "node_modules")
 _NO_TESTS: Final = "no test specified"
 _MOST_STATIONS: Final = 3
+_PYTEST: Final = ("python", "-m", "pytest", "-q")
+_GUARDED: Final = ("python", "-P", "-m", "pytest", "-q")
+_KNOWS_P: Final = (3, 11)
 _LARGEST: Final = 1_000_000
 
 
@@ -57,6 +61,8 @@ class Findings:
     share: tuple[str, ...]
     sources: tuple[str, ...]
     """Top directories that hold code, those with most files first."""
+    guarded: bool = False
+    """Whether pytest can be run without the tree's top on the path of imports."""
 
 
 def look(checkout: Path, tracked: Collection[str]) -> Findings:
@@ -80,13 +86,14 @@ def look(checkout: Path, tracked: Collection[str]) -> Findings:
             name for name in _SHARED if (checkout / name).is_dir() and not _has(tracked, name)
         ),
         sources=_frequent(sources),
+        guarded=_guarded(checkout),
     )
 
 
 def detect_tests(checkout: Path) -> Argv | None:
     """Find the command that runs the repository's tests; None when nothing plain is there."""
     if _python(checkout):
-        return ("python", "-m", "pytest", "-q")
+        return _PYTEST
     tries: tuple[tuple[str, Argv], ...] = (
         ("Cargo.toml", ("cargo", "test", "--quiet")),
         ("go.mod", ("go", "test", "./...")),
@@ -111,7 +118,7 @@ def detect_tests(checkout: Path) -> Argv | None:
 def config_text(findings: Findings) -> str:
     """Give a factory.toml of at most 30 lines for what was found."""
     scopes = [f"{name}/**" for name in findings.sources[:_MOST_STATIONS]]
-    lines = ["version = 1", "", "[line]", "budget = { minutes = 60 }"]
+    lines = ["version = 1", "", "[line]", "budget = { usd = 5, minutes = 60 }"]
     if findings.share:
         lines += ["", "[env]", f"share = {_list(findings.share)}   # untracked, shown read-only"]
     lines += ["", "[[station]]", 'name = "code"', f"scope = {_list(scopes or ['**'])}"]
@@ -132,6 +139,8 @@ def config_text(findings: Findings) -> str:
             'kind = "test"',
             f"run = {_list(findings.tests)}",
         ]
+        if findings.guarded and findings.tests == _PYTEST:
+            lines[-1] = f"run = {_list(_GUARDED)}   # -P: no file here stands in for pytest"
     lines += ["", "[[station]]", 'name = "repair"', 'kind = "cleanup"', 'agent = "sdk:small"']
     if findings.pre_commit:
         lines += [
@@ -176,6 +185,23 @@ def _python(checkout: Path) -> bool:
     # A dependency on pytest is named in many ways (extras, groups, poetry, hatch); its name is one.
     named = "pytest" in json.dumps(project, default=str)
     return named and any(any(checkout.glob(glob)) for glob in ("test*/**/test_*.py", "test_*.py"))
+
+
+def _guarded(checkout: Path) -> bool:
+    """Say whether `python -P` is known here and the tests do not need the top to be imported."""
+    said = re.search(r"^version(?:_info)? *= *(\d+)\.(\d+)", _venv(checkout), re.MULTILINE)
+    if said is None or (int(said[1]), int(said[2])) < _KNOWS_P:
+        return False
+    settings = "".join(_text(checkout / name) for name in ("pyproject.toml", "pytest.ini"))
+    return (checkout / "conftest.py").is_file() or "pythonpath" in settings or _src(checkout)
+
+
+def _venv(checkout: Path) -> str:
+    return _text(checkout / ".venv/pyvenv.cfg") or _text(checkout / "venv/pyvenv.cfg")
+
+
+def _src(checkout: Path) -> bool:
+    return any(checkout.glob("src/*/__init__.py"))
 
 
 def _node(checkout: Path) -> Argv | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from graphlib import TopologicalSorter
 from itertools import combinations
 from typing import Final
@@ -16,6 +17,24 @@ WIDE: Final = 0.5
 SHORT: Final = 20
 """A brief of fewer characters than this says little to an agent."""
 BYTES_PER_TOKEN: Final = 4
+NOTHING: Final[Mapping[JobId, "Forecast"]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What one attempt of a job would ask of a model: tokens and dollars from low to high.
+
+    ``context`` are the tokens of its first request, ``whole`` those of a session that carries the
+    whole repository; ``dollars`` are None where the model has no price.
+    """
+
+    runtime: str
+    tier: str
+    model: str
+    context: int
+    whole: int
+    tokens: tuple[int, int]
+    dollars: tuple[Decimal, Decimal] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +48,8 @@ class JobPlan:
     overlaps: tuple[JobId, ...]
     tokens: int
     refused: str = ""
+    forecast: Forecast | None = None
+    """None where no model is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +69,7 @@ def plan(
     tracked: Collection[str],
     refused: Mapping[JobId, str],
     said: Sequence[str] = (),
+    forecasts: Mapping[JobId, Forecast] = NOTHING,
 ) -> Plan:
     """Give the plan for these jobs in this order; ``tracked`` are the base's paths."""
     live = [job for job in jobs if job.id not in refused]
@@ -72,6 +94,7 @@ def plan(
             overlaps=tuple(other.id for other in live if frozenset((job.id, other.id)) in clashes),
             tokens=len(f"{job.title}{job.brief}".encode()) // BYTES_PER_TOKEN,
             refused=refused.get(job.id, ""),
+            forecast=forecasts.get(job.id),
         )
     ordered = tuple(plans[job.id] for job in jobs)
     warnings = (*said, *_warnings(rules, ordered, len(tracked)))

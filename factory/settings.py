@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -21,6 +22,7 @@ from factory.config.layers import Source
 from factory.config.mistakes import ConfigError, ConfigErrors, Fault
 from factory.config.tables import ConfigFile, JobsFile, JobTable, StationTable
 from stations.contract import Job, Kind
+from stations.models.values import Provider
 
 __all__ = [
     "Commit",
@@ -34,7 +36,9 @@ __all__ = [
     "environment",
     "job_from_text",
     "jobs_file",
+    "key_variable",
     "load",
+    "provider",
     "schema",
     "secret",
     "show",
@@ -42,6 +46,15 @@ __all__ = [
 
 APP: Final = "coding-agent-factory"
 _DEFAULT_AGENT: Final = "sdk:medium"
+PUBLIC: Final[Mapping[str, tuple[str, str]]] = {
+    "anthropic": ("https://api.anthropic.com", "ANTHROPIC_API_KEY"),
+    "openai": ("https://api.openai.com", "OPENAI_API_KEY"),
+}
+"""Where the known providers answer, and the variable that holds their key, when nobody says."""
+NO_KEY: Final = "local"
+"""What a server on this machine that wants no key is given."""
+_PROXIES: Final = ("HTTPS_PROXY", "https_proxy")
+_DIRECT: Final = ("NO_PROXY", "no_proxy")
 _ASIDE: Final = frozenset({(key,) for key in StationTable.model_fields}) - {
     (key,) for key in ("name", "kind", "scope", "agent", "run", "where", "at")
 }
@@ -116,6 +129,53 @@ def secret(name: str, environ: Mapping[str, str] | None = None) -> Secret | None
     return Secret(value=value) if value else None
 
 
+def key_variable(settings: Settings, name: str) -> str:
+    """Give the name of the variable that holds a provider's key; empty when none is named."""
+    table = settings.providers.get(name)
+    own = table.key_env if table is not None else None
+    return own or PUBLIC.get(name, ("", ""))[1]
+
+
+def provider(
+    settings: Settings, name: str, environ: Mapping[str, str] | None = None
+) -> Provider | None:
+    """Give a provider with its key, as configuration and environment say; None when unknown.
+
+    Without ``[network] proxy`` the environment's own proxy counts, but not for this machine.
+    """
+    env = os.environ if environ is None else environ
+    table = settings.providers.get(name)
+    base = (table.base_url if table is not None else None) or PUBLIC.get(name, ("", ""))[0]
+    if not base:
+        return None
+    variable = key_variable(settings, name)
+    key = secret(variable, env) if variable else None
+    ca = (table.ca if table is not None else None) or env.get("SSL_CERT_FILE")
+    found = Provider(
+        name=name,
+        base_url=base,
+        key=key.value if key is not None else "",
+        proxy=settings.network.proxy or _proxy(base, env),
+        ca=Path(ca).expanduser() if ca else None,
+    )
+    if found.key or not found.synthetic or (table is not None and table.key_env is not None):
+        return found
+    return replace(found, key=NO_KEY)
+
+
+def _proxy(base: str, env: Mapping[str, str]) -> str | None:
+    """Give the environment's proxy for an address, as other programs read it."""
+    host = urlsplit(base).hostname or ""
+    if host in {"localhost", "::1"} or host.startswith("127."):
+        return None
+    direct = ",".join(env.get(name, "") for name in _DIRECT).split(",")
+    ends = {part.strip().removeprefix("*").removeprefix(".") for part in direct if part.strip()}
+    # A lone star leaves an empty end, which every host has.
+    if any(host == end or host.endswith(f".{end}" if end else "") for end in ends):
+        return None
+    return next((env[name] for name in _PROXIES if env.get(name)), None)
+
+
 def load(
     checkout: Path,
     *,
@@ -170,7 +230,7 @@ def load(
         merged,
         tables=tables,
         tools=tools,
-        warnings=warnings + about.warnings,
+        warnings=(*warnings, *about.warnings, *references.strangers(line, config.models)),
         notes=about.notes,
     )
 

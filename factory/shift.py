@@ -15,6 +15,7 @@ from graphlib import TopologicalSorter
 from types import FrameType
 from typing import Final, Self
 
+from factory import models
 from factory import site as sites
 from factory.complaint import Complaint
 from factory.crew import Answer, ThreadCrew, Worker
@@ -41,12 +42,15 @@ from factory.floor import Floor, Watcher, closed, noted, operate, recovery
 from factory.ground import HostGround
 from factory.ledger import Ledger, Letter
 from factory.line import Line, opened
+from factory.models import Models
 from factory.site import Delivery, Site
+from factory.wording import masked
 from stations.bench import Bench, rooms_of
 from stations.box import Sandbox
 from stations.coding import Coding
 from stations.contract import Job, Kind, Lost, Red, Trial
 from stations.reading import Reading
+from stations.reviewing import Reviewing
 from stations.seat import rescue
 from stations.setup import SetupError, setup
 from stations.testing import Testing, key_of, try_tree
@@ -64,6 +68,11 @@ WARM: Final = 2
 """Workspaces grown beyond the number of seats."""
 
 _HEARD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_STATIONS: Final[Mapping[Kind, type[Coding | Reading | Reviewing]]] = {
+    Kind.READ: Reading,
+    Kind.REVIEW: Reviewing,
+}
 
 Say = Callable[[str], None]
 
@@ -156,21 +165,33 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
         line = ledger.line(run)
         if line is None:
             raise Complaint(f"there is no run {run}", hint="`factory status --all` lists them")
+        left = [work.job for work in line.jobs.values() if unsettled(work.place)]
+        if left:
+            sites.check_stations(site, left)
         clock = Clock(ledger.last(run))
-        expected = sum(unsettled(work.place) for work in line.jobs.values())
-        shift = _Shift(site, ledger, reaper, sandbox, line, clock, watch, say, expected=expected)
+        shift = _Shift(site, ledger, reaper, sandbox, line, clock, watch, say, expected=len(left))
         with shift:
             if shift.ground.tip() is None:
                 target, tip = line.target, line.gate.target
                 raise Complaint(f"{target} is gone", hint=f"git update-ref {target} {tip}", code=7)
-            return shift.work(recovery(line, shift.ground, serial=_next_serial(site, line)))
+            serial, budget = _next_serial(site, line), site.settings.budget
+            new = None if budget == line.rules.budget else budget
+            return shift.work(recovery(line, shift.ground, serial=serial, budget=new))
 
 
 def recover_all(site: Site, ledger: Ledger, sandbox: Sandbox, *, say: Say) -> None:
     """Bring out and tidy what earlier processes left, for every run that did not end cleanly."""
-    for run in ledger.runs():
-        if ledger.ended(run) and not janitor.names_of(site.repository, run):
-            continue
+    left = [
+        run
+        for run in ledger.runs()
+        if not ledger.ended(run) or janitor.names_of(site.repository, run)
+    ]
+    if left or sandbox.name == "docker":  # whose engine may have gone away before it removed all
+        engine = sites.containers_of(site)
+        # An agent that still works in a container would change what is exported here.
+        for name in engine.sweep() if engine is not None else ():
+            say(f"removed the container {name} of a factory that is gone")
+    for run in left:
         line = ledger.line(run)
         if line is not None:
             _recover(site, ledger, sandbox, line, say)
@@ -310,7 +331,7 @@ def _bench(site: Site, line: Line, sandbox: Sandbox, *, pool: Pool) -> Bench:
     return Bench(
         repository=site.repository,
         pool=pool,
-        sandbox=sandbox,
+        sandbox=sandbox.of_run(line.run),
         surroundings=sites.surroundings_of(site),
         rules=ChangeRules(
             files=settings.limits.files,
@@ -321,6 +342,7 @@ def _bench(site: Site, line: Line, sandbox: Sandbox, *, pool: Pool) -> Bench:
         run=line.run,
         target=line.target,
         runs=site.repository.factory / "runs" / line.run,
+        secrets=models.secrets(settings, stations),
     )
 
 
@@ -377,11 +399,23 @@ class _Shift:
                     reaper=self._reaper,
                 )
             )
-            self.bench = self._set_up(_bench(site, line, self._sandbox, pool=pool))
-            workers: dict[StationName, Worker] = {
-                spec.name: (Reading if spec.kind is Kind.READ else Coding)(
-                    spec=spec, bench=self.bench
+            bench = _bench(site, line, self._sandbox, pool=pool)
+            if models.wanted(line.rules.stations):
+                shared = stack.enter_context(
+                    Models(
+                        site.settings,
+                        site.ledger,
+                        line.run,
+                        path=site.environment.path,
+                        now=self._clock,
+                        warn=lambda text: self._answers.put(noted("budget", text)),
+                    )
                 )
+                bench = replace(bench, runtimes=shared.runtimes(line.rules.stations))
+                shared.warm()
+            self.bench = self._set_up(bench)
+            workers: dict[StationName, Worker] = {
+                spec.name: _STATIONS.get(spec.kind, Coding)(spec=spec, bench=self.bench)
                 for spec in line.rules.stations
                 if spec.kind is not Kind.TEST
             }
@@ -461,13 +495,19 @@ class _Shift:
             git("update-ref", "-d", "--", ref, ok=(0, 1))
         floor.tick([closed(exit_code(floor.line))])
         if floor.line.closing is not None:
-            self._say(f"stopped: {floor.line.closing.why}; `factory resume` goes on from here")
+            self._say(_stopped(floor.line.closing))
         return floor.line
 
     def _watched(self, line: Line, event: Event, now: float) -> None:
         self.bench.pool.rebase(line.gate.target, ahead=_ahead(line))
         self._reaper.wake()
         self._watch(line, event, now)
+
+
+def _stopped(closing: Closing) -> str:
+    larger = " (`--budget LIMITS` gives the run a larger budget)"
+    more = larger if closing.reason is Reason.BUDGET else ""
+    return f"stopped: {masked(closing.why)}\n  `factory resume` goes on from here{more}"
 
 
 class _Mail:

@@ -11,14 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from factory import duplicates, trust
+from factory import duplicates, models, trust
 from factory.complaint import Complaint
 from factory.config.configured import Settings
 from factory.events import Rules
 from factory.settings import Environment
 from stations.box import NoSandbox, Sandbox
-from stations.contract import Job, Kind, StationSpec
-from stations.sandbox import Finding, SandboxKind, choose, preflight
+from stations.contract import Job, StationSpec
+from stations.sandbox import (
+    Docker,
+    DockerOptions,
+    Finding,
+    SandboxKind,
+    choose,
+    listening,
+    preflight,
+)
 from stations.tools import Surroundings, ToolMissingError, resolve
 from worktrees import checkout
 from worktrees.git import Identity, Repository, in_checkout
@@ -27,8 +35,6 @@ from worktrees.names import JobId, Oid, RunId, default_target
 from worktrees.pool import DISK_FLOOR
 
 HEADS: Final = "refs/heads/"
-RUNTIMES: Final = frozenset({"command"})
-"""The runtimes that this release can drive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,11 +177,13 @@ def check_stations(site: Site, jobs: Sequence[Job]) -> None:
     for spec in rules.stations:
         if spec.name not in _reached(rules, jobs):
             continue
-        _check_station(spec)
+        if models.named(spec) != "command":
+            models.check(site.settings, spec, jobs, path=site.environment.path)
         if site.settings.env.setup is not None:
             continue  # it may be what brings the program
         try:
-            resolve((spec.agent.run if spec.agent is not None else spec.run)[0], site.place, around)
+            for program in programs_of(spec):
+                resolve(program, site.place, around)
         except ToolMissingError as error:
             raise Complaint(
                 f"station {spec.name}: {error}",
@@ -184,34 +192,23 @@ def check_stations(site: Site, jobs: Sequence[Job]) -> None:
             ) from error
 
 
+def programs_of(spec: StationSpec) -> tuple[str, ...]:
+    """Give the programs that a station needs: its own or its agent's, and what that may run."""
+    own = spec.agent.run if spec.agent is not None else spec.run
+    return tuple(dict.fromkeys(words[0] for words in (own, *spec.commands) if words))
+
+
 def _reached(rules: Rules, jobs: Sequence[Job]) -> set[str]:
     """Give the stations to which these jobs may come, repairs and hand-offs included."""
     found: set[str] = set()
     ahead: list[str] = [*(job.route for job in jobs), *([rules.repair] if rules.repair else [])]
+    ahead += [rules.review.name] if rules.review is not None else []
     while ahead:
         name = ahead.pop()
         if name not in found and any(spec.name == name for spec in rules.stations):
             found.add(name)
             ahead += rules.station(name).on.values()
     return found
-
-
-def _check_station(spec: StationSpec) -> None:
-    runtime = spec.agent.runtime if spec.agent is not None else "command"
-    if runtime not in RUNTIMES or spec.kind is Kind.REVIEW:
-        what = f"the {runtime} runtime" if runtime not in RUNTIMES else "review stations"
-        raise Complaint(
-            f"station {spec.name} needs {what}, which this release does not have yet",
-            hint='give it a program: agent = { runtime = "command", run = ["sh", "agent.sh"] }, or'
-            ' --agent "command:sh agent.sh" where no station is configured',
-            code=7,
-        )
-    if spec.agent is not None and not spec.agent.run:
-        raise Complaint(
-            f"station {spec.name} has a command agent without a command",
-            hint='agent = { runtime = "command", run = ["sh", "agent.sh"] }',
-            code=2,
-        )
 
 
 def refusals_of(rules: Rules, jobs: Sequence[Job]) -> Mapping[JobId, str]:
@@ -224,9 +221,8 @@ def refusals_of(rules: Rules, jobs: Sequence[Job]) -> Mapping[JobId, str]:
 
 def sandbox_of(site: Site, *, without: bool) -> Sandbox:
     """Give the sandbox that this run uses, proved by running it; complain when there is none."""
-    kind: SandboxKind = "none" if without else site.settings.sandbox
     try:
-        found = choose(kind, nodes=site.repository.factory / "dev")
+        found = chosen(site, "none" if without else site.settings.sandbox)
     except NoSandbox as error:
         raise Complaint(str(error), code=7) from error
     broken = [finding for finding in prove(site, found) if not finding.ok]
@@ -238,6 +234,26 @@ def sandbox_of(site: Site, *, without: bool) -> Sandbox:
             code=7,
         )
     return found
+
+
+def chosen(site: Site, kind: SandboxKind) -> Sandbox:
+    """Give the sandbox of a kind for this repository; raises ``NoSandbox`` with the fix."""
+    return choose(
+        kind,
+        nodes=site.repository.factory / "dev",
+        docker=docker_of(site),
+        repository=site.repository.common,
+    )
+
+
+def docker_of(site: Site) -> DockerOptions:
+    """Give what the settings say about docker."""
+    return DockerOptions(engine=site.settings.docker_engine, image=site.settings.docker_image)
+
+
+def containers_of(site: Site) -> Docker | None:
+    """Give what can sweep this repository's containers; None where no engine of ours listens."""
+    return listening(docker_of(site), site.repository.common)
 
 
 def prove(site: Site, sandbox: Sandbox) -> tuple[Finding, ...]:

@@ -92,7 +92,8 @@ def _send(job: str | None, kind: "LetterKind", text: str, *, run: str | None, js
 
 def _answer(letter: "Letter", run: "RunId", *, active: bool, json: bool) -> None:
     whom = letter.job or "all jobs"
-    when = "at once" if active else f"with `factory resume {run}`"
+    soon = "with the next step of its work" if letter.kind == "tell" else "at once"
+    when = soon if active else f"with `factory resume {run}`"
     if json:
         emit(
             {

@@ -25,8 +25,8 @@ DISTRIBUTION: Final = "coding-agent-factory"
 INTERRUPTED: Final = 130
 ORDER: Final[tuple[str | None, ...]] = (
     *("demo", "init", "doctor", "plan", "run", "status", "watch", "logs", "why", "diff", "events"),
-    *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "clean", "trust"),
-    *("config", "completion"),
+    *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "split", "clean"),
+    *("trust", "config", "completion"),
 )
 """The commands in the order in which a person meets them; others come last."""
 EPILOG: Final = (
@@ -183,6 +183,7 @@ def _expected(error: Exception) -> Complaint | None:
     """Give the complaint for an error that the layers below declare; None for a bug."""
     import sqlite3
 
+    from factory.calls import CallsError
     from factory.config.mistakes import ConfigErrors
     from factory.ledger import LedgerError
     from stations.box import SandboxError
@@ -198,7 +199,7 @@ def _expected(error: Exception) -> Complaint | None:
                 hint=f"git says: {clean(str(error))}",
                 code=2,
             )
-        case LedgerError() | SandboxError():
+        case LedgerError() | CallsError() | SandboxError():
             return Complaint(str(error), hint="factory doctor", code=7)
         case sqlite3.Error():
             return Complaint(f"the ledger cannot be used: {error}", hint="factory doctor", code=7)

@@ -37,6 +37,7 @@ def status_command(
     json: Json = False,
 ) -> None:
     """Print a status."""
+    from factory import calls
     from factory.views import documents, show
 
     where = repository()
@@ -51,7 +52,11 @@ def status_command(
             return
         line, records = read_run(ledger, run_of(ledger, run))
         document = documents.status_document(
-            line, records, now=time.time(), alive=is_alive(where, ledger, records[-1])
+            line,
+            records,
+            now=time.time(),
+            alive=is_alive(where, ledger, records[-1]),
+            calls=calls.of_run(ledger.path, line.run),
         )
     emit(document) if json else show.status(document)
 
@@ -63,6 +68,7 @@ def status_command(
 )
 def watch_command(run: RunName = None, json: Json = False) -> int:
     """Follow the ledger of a run."""
+    from factory import calls
     from factory.ending import exit_code
     from factory.settings import environment
     from factory.views import documents, show
@@ -79,10 +85,11 @@ def watch_command(run: RunName = None, json: Json = False) -> int:
                 for made in follower.more(ledger.records(name, after=follower.seq)):
                     watch(made.line, made.record.event, made.record.at)
         line, records = read_run(ledger, name)
+        asked = calls.of_run(ledger.path, name)
     if json:
-        emit(documents.run_document(line, records))
+        emit(documents.run_document(line, records, asked))
     else:
-        show.report(documents.report_document(line, records))
+        show.report(documents.report_document(line, records, asked))
     return exit_code(line)
 
 
@@ -93,6 +100,7 @@ def watch_command(run: RunName = None, json: Json = False) -> int:
 )
 def why_command(job: JobName, run: OfRun = None, json: Json = False) -> None:
     """Print a job's story."""
+    from factory import calls
     from factory.views import show
     from factory.views.story import why_document
 
@@ -105,6 +113,7 @@ def why_command(job: JobName, run: OfRun = None, json: Json = False) -> None:
             name,
             now=time.time(),
             in_target=in_target(where, line, name),
+            calls=calls.of_run(ledger.path, line.run),
         )
     emit(document) if json else show.why(document)
 
@@ -141,10 +150,13 @@ def report_command(
     json: Json = False,
 ) -> None:
     """Print a report."""
+    from factory import calls
     from factory.views import documents, report, show
 
     with ledger_of(repository()) as ledger:
-        document = documents.report_document(*read_run(ledger, run_of(ledger, run)))
+        line, records = read_run(ledger, run_of(ledger, run))
+        made = calls.of_run(ledger.path, line.run)
+    document = documents.report_document(line, records, made)
     if json:
         emit(document)
     elif markdown:

@@ -15,10 +15,10 @@ from factory.complaint import Complaint
 from factory.wording import Curtain, block
 
 if TYPE_CHECKING:
-    from factory.ledger import Record
-    from factory.line import Line
+    from factory.ledger import Ledger, Record
+    from factory.line import Line, Work
     from worktrees.git import Git, Repository
-    from worktrees.names import JobId, Oid
+    from worktrees.names import JobId, Oid, RunId
 
 PIECE = 1 << 16
 
@@ -29,7 +29,7 @@ PIECE = 1 << 16
     examples=(
         "factory logs api               the newest attempt",
         "factory logs api --attempt 1",
-        "factory logs api -f            follow it until it ends",
+        "factory logs api -f            follow its attempts until the job is settled",
     ),
 )
 def logs_command(
@@ -42,7 +42,7 @@ def logs_command(
     json: Json = False,
 ) -> None:
     """Print an attempt's output, secrets masked."""
-    from factory.views.story import red_trials
+    from factory.views.story import red_trials, seat_of
 
     if follow and json:
         raise Complaint(
@@ -52,18 +52,15 @@ def logs_command(
     with ledger_of(where) as ledger:
         line, name = job_of(ledger, job, run)
         number = attempt or line.jobs[name].attempt
-        log = _papers(where, line, name) / str(number) / "output.log"
+        log = _papers(where, line.run, name) / str(number) / "output.log"
         if number > line.jobs[name].attempt or (attempt and not log.exists()):
             raise Complaint(f"{name} has no attempt {number}", hint=f"factory why {name}")
         if follow:
-            reader = _Tail(log)
-            for _ in following(where, ledger, line.run):
-                for text in reader.more():
-                    print(text, flush=True)
-            for text in reader.rest():
+            for text in _followed(where, ledger, line.run, name, only=attempt):
                 print(text, flush=True)
             return
         reds = red_trials(ledger.records(line.run), name)
+        seat = seat_of(ledger.records(line.run), name, number) or line.jobs[name].station
     lines = [*(reader := _Tail(log)).more(), *reader.rest()]
     if json:
         emit(
@@ -83,7 +80,7 @@ def logs_command(
     if not lines:
         say(f"{name}, attempt {number}: no output" + ("" if log.exists() else " yet"))
     for text in lines:
-        print(f"{line.jobs[name].station} | {text}")
+        print(f"{seat} | {text}")
     for red in reds:
         say(f"test run {red.trial} refused it{f' ({red.owner})' if red.owner else ''}:")
         for text in _safe(red.tail).splitlines():
@@ -183,7 +180,7 @@ class _Tail:
 
     def more(self) -> Iterator[str]:
         """Give the whole lines that came since the last look."""
-        if not self._path.exists():
+        if not self._path.is_file():
             return
         with self._path.open("rb") as file:
             file.seek(self._at)
@@ -203,8 +200,40 @@ class _Tail:
         return block(self._curtain.draw(line.decode("utf-8", "backslashreplace")))
 
 
-def _papers(where: "Repository", line: "Line", job: "JobId") -> Path:
-    return where.factory / "runs" / line.run / job
+def _followed(
+    where: "Repository", ledger: "Ledger", run: "RunId", job: "JobId", *, only: int | None
+) -> Iterator[str]:
+    """Give the lines of a job's attempts as they come, from the newest one on.
+
+    It ends when the job is settled, when nobody works on the run, or with the ``only`` attempt.
+    """
+    from factory.events import Settled, Working
+    from factory.views.story import Follower
+
+    follower, number, reader = Follower(), 0, _Tail(Path())
+    work: Work | None = None
+    for _ in following(where, ledger, run):
+        for made in follower.more(ledger.records(run, after=follower.seq)):
+            work = made.line.jobs.get(job, work)
+        if work is None:
+            continue
+        newest = only or work.attempt
+        number = number or newest - 1
+        while number < newest:
+            yield from reader.rest()
+            number += 1
+            say(f"{job}, attempt {number}:")
+            reader = _Tail(_papers(where, run, job) / str(number) / "output.log")
+            yield from reader.more()
+        yield from reader.more()
+        at_it = isinstance(work.place, Working) and work.attempt == number
+        if isinstance(work.place, Settled) or (only is not None and not at_it):
+            break
+    yield from reader.rest()
+
+
+def _papers(where: "Repository", run: "RunId", job: "JobId") -> Path:
+    return where.factory / "runs" / run / job
 
 
 def _safe(tail: str) -> str:

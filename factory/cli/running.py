@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,9 +17,10 @@ from factory.complaint import Complaint
 
 if TYPE_CHECKING:
     from factory.line import Line
-    from factory.planning import Plan
+    from factory.planning import Forecast, Plan
     from factory.site import Site
     from stations.contract import Job
+    from worktrees.names import JobId
 
 ISSUE: Final = ("gh:", "https://", "http://")
 
@@ -139,7 +140,7 @@ def run_command(
             emit({"schema": "factory.run/1", "run": None, "jobs": []})
         return 0
     sites.check_trust(site, given=trust)
-    for warning in site.settings.warnings:
+    for warning in (*site.settings.warnings, *_unbounded(site, wanted)):
         say(f"note: {warning}")
     if not jobs and not yes and not json and sys.stdin.isatty() and sys.stdout.isatty():
         from factory.views import documents
@@ -159,10 +160,18 @@ def run_command(
 @command(
     "resume",
     short="Go on with a run that was interrupted, killed, paused, or waits for you.",
-    examples=("factory resume", "factory resume 261121-081502-3f2a"),
+    examples=(
+        "factory resume",
+        "factory resume 261121-081502-3f2a",
+        'factory resume --budget "40,10M"   after a budget was reached',
+    ),
 )
 def resume_command(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: the newest.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="LIMITS", help="A new budget of the whole run."),
+    ] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> int:
@@ -184,7 +193,7 @@ def resume_command(
         working = at_work(first.repository, reader, found)
         paused = any(letter.kind == "pause" for _, letter in reader.letters(found))
     assert opening.kind == "opened"  # noqa: S101  (every run begins so)
-    options = dict(opening.options)
+    options = dict(opening.options) | _options(budget=budget)
     if working or paused:
         # A pause that nobody has read yet must not stop what is resumed now.
         with Ledger(first.ledger) as ledger:
@@ -300,18 +309,47 @@ def _at(site: "Site", jobs: "Sequence[Job]", only: str) -> "list[Job]":
 
 
 def _plan(site: "Site", jobs: "Sequence[Job]") -> "Plan":
-    from factory import planning
+    from factory import forecast, planning
     from factory import site as sites
     from stations.bench import tracked
 
     delivery = sites.deliver_to(site, sites.new_run())
+    known = forecast.forecasts(site, jobs, delivery.base)
     return planning.plan(
         site.settings.rules,
         jobs,
         tracked=tracked(site.repository.git, delivery.base),
         refused=sites.refusals_of(site.settings.rules, jobs),
-        said=site.settings.warnings,
+        said=(
+            *site.settings.warnings,
+            *_budget_doubts(site, known),
+            *_unbounded(site, jobs),
+        ),
+        forecasts=known,
     )
+
+
+def _budget_doubts(site: "Site", known: "Mapping[JobId, Forecast]") -> "list[str]":
+    """Say which budgets may not last for all jobs, by the low end of what they would take."""
+    low = [each.dollars[0] for each in known.values() if each.dollars is not None]
+    tokens = sum(each.tokens[0] for each in known.values())
+    budget, doubts = site.settings.budget, []
+    if budget.dollars is not None and sum(low) > budget.dollars:
+        doubts.append(f"the budget of {budget.dollars} USD is less than the low forecast")
+    if budget.tokens is not None and tokens > budget.tokens:
+        doubts.append(f"the budget of {budget.tokens:,} tokens is less than the low forecast")
+    return doubts
+
+
+def _unbounded(site: "Site", jobs: "Sequence[Job]") -> "list[str]":
+    """Say that nothing bounds what models may cost, when that is so."""
+    from factory import models
+
+    rules, limits = site.settings.rules, (site.settings.budget, site.settings.day)
+    bounded = any(each.dollars is not None or each.tokens is not None for each in limits)
+    if bounded or not models.wanted([rules.station(job.route) for job in jobs]):
+        return []
+    return ["no budget in dollars or tokens: [line] budget, or --budget"]
 
 
 def _options(**given: object) -> dict[str, str]:
@@ -319,17 +357,19 @@ def _options(**given: object) -> dict[str, str]:
 
 
 def _report(site: "Site", line: "Line", *, json: bool) -> int:
+    from factory import calls
     from factory.ending import exit_code
     from factory.ledger import Ledger
     from factory.views import documents, show
 
     with Ledger(site.ledger, read_only=True) as ledger:
         records = tuple(ledger.records(line.run))
+    made = calls.of_run(site.ledger, line.run)
     code = exit_code(line)
     if json:
-        emit(documents.run_document(line, records))
+        emit(documents.run_document(line, records, made))
     else:
-        show.report(documents.report_document(line, records))
+        show.report(documents.report_document(line, records, made))
         if code == WAITS:
             say("`factory inbox` shows what waits for you; after your answer, `factory resume`")
     return code

@@ -115,7 +115,7 @@ def _host(given: str) -> str:
 
 def _minutes(given: object) -> float:
     if isinstance(given, int | float) and not isinstance(given, bool):
-        return quantities.duration(given * 60)
+        return quantities.duration(quantities.duration(given) * 60)
     return quantities.duration(given)
 
 
@@ -156,5 +156,8 @@ Minutes = Annotated[
 Tokens = Annotated[int, BeforeValidator(quantities.tokens, json_schema_input_type=str | int)]
 Dollars = Annotated[
     Decimal, BeforeValidator(quantities.dollars, json_schema_input_type=str | int | float)
+]
+Price = Annotated[
+    Decimal, BeforeValidator(quantities.price, json_schema_input_type=str | int | float)
 ]
 Rate = Annotated[float, BeforeValidator(quantities.rate, json_schema_input_type=str)]

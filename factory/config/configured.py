@@ -14,6 +14,7 @@ from factory.config.tables import ConfigFile, StationTable, Table
 from factory.config.toml_places import Path
 from factory.events import Rules
 from stations.contract import Argv, Budget, Job, Kind, StationSpec
+from stations.models.prices import Price
 from worktrees.names import StationName
 
 DEFAULT: Final = "default"
@@ -55,6 +56,7 @@ class Provider:
 
     base_url: str | None
     key_env: str | None
+    ca: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,18 +110,22 @@ class Settings:
     deliver: Literal["branch", "merge", "pr"]
     sandbox: Literal["auto", "bubblewrap", "docker"]
     budget: Budget
+    day: Budget
     protect: tuple[str, ...]
     env: Env
     limits: Limits
     commit: Commit
     forge_checks: Mapping[StationName, tuple[str, ...]]
-    batches: Mapping[StationName, int]
     models: Mapping[str, str]
+    """The ids of the models that tiers mean."""
+    prices: Mapping[str, Price]
+    """The user's own prices, by the id of the model."""
     providers: Mapping[str, Provider]
     network: Network
     pace: Pace
     forge: Forge
     docker_image: str | None
+    docker_engine: str | None
     origins: Mapping[str, str] = field(repr=False)
     places: Mapping[str, str] = field(repr=False)
     trusts: tuple[Named, ...]
@@ -139,8 +145,8 @@ def assemble(
 ) -> Settings:
     """Give the settings of tables in which no mistake was found."""
     stations = tuple(specs.station(table) for table in tables)
-    given = config.line.budget
-    budget = Budget(tokens=given.tokens, dollars=given.usd, seconds=given.minutes)
+    budget = specs.budget(config.line.budget)
+    day = specs.budget(config.line.day)
     env = Env(**{**config.env.model_dump(), "tools": tools})
     limits, commit = Limits(**config.limits.model_dump()), Commit(**config.commit.model_dump())
     trusts = tuple(_trusts(config, merged))
@@ -171,21 +177,29 @@ def assemble(
         deliver=config.line.deliver or ("merge" if config.line.target else "branch"),
         sandbox=config.line.sandbox,
         budget=budget,
+        day=day,
         protect=config.line.protect,
         env=env,
         limits=limits,
         commit=commit,
         forge_checks=forge_checks,
-        batches={StationName(table.name): table.batch for table in tables if table.batch > 1},
-        models=dict(config.models),
+        models={tier: model.id for tier, model in config.models.items()},
+        prices={
+            model.id: Price.flat(
+                tokens_in=model.input, tokens_out=model.output, source=f"[models] {tier}"
+            )
+            for tier, model in config.models.items()
+            if model.input is not None and model.output is not None
+        },
         providers={
-            name: Provider(base_url=table.base_url, key_env=table.key_env)
+            name: Provider(base_url=table.base_url, key_env=table.key_env, ca=table.ca)
             for name, table in config.provider.items()
         },
         network=Network(allow=config.network.allow, proxy=config.network.proxy),
         pace=Pace(**config.pace.model_dump()),
         forge=Forge(**config.forge.model_dump()),
         docker_image=config.sandbox.docker.image,
+        docker_engine=config.sandbox.docker.engine,
         origins=dict(_origins(config, merged)),
         places=dict(_places(merged, tables, jobs)),
         trusts=trusts,
@@ -229,11 +243,14 @@ def _wanted(config: ConfigFile) -> Iterator[tuple[Path, str, object]]:
     for identity, job in zip(specs.names(config.job), config.job, strict=True):
         yield ("job",), f'job "{identity}".accept', job.accept
     for name, provider in sorted(config.provider.items()):
-        yield from _keys(("provider", name), provider, ("base_url", "key_env"))
+        yield from _keys(("provider", name), provider, ("base_url", "key_env", "ca"))
+    for tier, model in sorted(config.models.items()):
+        # A price of the repository's own could make a budget in dollars last for ever.
+        yield from _keys(("models", tier), model, ("input", "output"))
     yield from _keys(("env",), config.env, ("share", "tools", "setup"))
     yield from _keys(("network",), config.network, ("allow", "proxy"))
     yield from _keys(("forge",), config.forge, ("api_url", "token_env"))
-    yield from _keys(("sandbox", "docker"), config.sandbox.docker, ("image",))
+    yield from _keys(("sandbox", "docker"), config.sandbox.docker, ("image", "engine"))
 
 
 def _keys(path: Path, table: Table, keys: tuple[str, ...]) -> Iterator[tuple[Path, str, object]]:
@@ -244,7 +261,8 @@ def _keys(path: Path, table: Table, keys: tuple[str, ...]) -> Iterator[tuple[Pat
 
 def _origins(config: ConfigFile, merged: Merged) -> Iterator[tuple[str, str]]:
     free: list[Path] = [("station",), ("job",)]
-    free += [("models", tier) for tier in config.models]
+    for tier, model in config.models.items():
+        free += [("models", tier, key) for key in model.model_fields_set]
     for name, provider in config.provider.items():
         free += [("provider", name, key) for key in provider.model_fields_set]
     for path in [*leaves(ConfigFile), *free]:
@@ -270,8 +288,9 @@ def _origin_of_jobs(merged: Merged) -> str:
 
 
 def _decides(spec: StationSpec) -> dict[str, object]:
-    """Give what of a station can change what lands: not how many work there."""
-    return {key: value for key, value in asdict(spec).items() if key != "seats"}
+    """Give what of a station can change what lands: not how many work there, nor for how much."""
+    aside = {"seats", "batch", "budget"}
+    return {key: value for key, value in asdict(spec).items() if key not in aside}
 
 
 def _hash(value: object) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from factory.config import specs
-from factory.config.tables import StationTable
+from factory.config.tables import PROGRAMS, StationTable
 from factory.config.toml_places import Path
 from stations.contract import Kind
 
@@ -63,9 +63,10 @@ def _agent(table: StationTable) -> Iterator[tuple[Path, str, str]]:
     agent = table.agent
     if agent is None:
         return
-    if agent.runtime == "command" and agent.run is None:
-        hint = 'write agent = { runtime = "command", run = ["sh", "agent.sh"] }'
-        yield ("agent",), "a command agent needs its program", hint
-    if agent.runtime not in {"command", "acp"} and agent.run is not None:
+    name = agent.runtime
+    if name in PROGRAMS and agent.run is None:
+        hint = f'write agent = {{ runtime = "{name}", run = {PROGRAMS[name]} }}'
+        yield ("agent",), f"{name} needs its program", hint
+    if name not in PROGRAMS and agent.run is not None:
         hint = 'only the runtimes "command" and "acp" run a program of yours'
-        yield ("agent", "run"), f"{agent.runtime} has its own program", hint
+        yield ("agent", "run"), f"{name} has its own program", hint

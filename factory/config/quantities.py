@@ -90,6 +90,11 @@ def dollars(given: object) -> Decimal:
     return amount
 
 
+def price(given: object) -> Decimal:
+    """Give exact dollars for a million tokens, which may be none."""
+    return Decimal(0) if given in (0, "0") and given is not False else dollars(given)
+
+
 def rate(given: object) -> float:
     """Give changes per hour from a text such as ``6/h``, ``2/m`` or ``40/d``."""
     found = _RATE.fullmatch(given.strip()) if isinstance(given, str) else None

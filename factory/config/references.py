@@ -6,9 +6,11 @@ from typing import Final
 
 from factory.config import kinds, specs
 from factory.config.mistakes import Fault, nearest
-from factory.config.tables import JobTable, StationTable
+from factory.config.tables import JobTable, ModelTable, StationTable
 from factory.config.toml_places import Path
 from stations.contract import Kind, StationSpec
+from stations.models import tiers
+from stations.models.prices import Prices
 from worktrees.scope import Scope
 
 RESERVED: Final = ("inbox", "dead")
@@ -102,6 +104,18 @@ def unmatched(line: Sequence[StationSpec], paths: Collection[str]) -> Iterator[s
             yield f'the {word} of station "{spec.name}" matches no tracked file'
 
 
+def strangers(line: Sequence[StationSpec], models: Mapping[str, ModelTable]) -> Iterator[str]:
+    """Say which stations name a model that is no tier and whose price nobody knows."""
+    priced = {table.id for table in models.values() if table.input is not None}
+    known = tiers.names({name: table.id for name, table in models.items()})
+    for spec in line:
+        name = spec.agent.model if spec.agent is not None else ""
+        if name and name not in known and name not in priced and Prices.load().of(name) is None:
+            near = nearest(name, known) or f"tiers: {', '.join(known)}"
+            what = "is no tier and no model with a known price"
+            yield f'station "{spec.name}": "{name[:80]}" {what}, so its cost is unknown; {near}'
+
+
 def _hand_offs(table: StationTable, path: Path, tables: Sequence[StationTable]) -> Iterator[Fault]:
     others = {other.name: other for other in tables}
     for outcome, target in table.on.items():
@@ -190,6 +204,7 @@ def _warnings(line: Sequence[StationSpec]) -> tuple[str, ...]:
     found: list[str] = []
     tests = [spec for spec in line if spec.kind is Kind.TEST]
     repairs = [spec.name for spec in line if spec.kind is Kind.CLEANUP]
+    reviews = [spec.name for spec in line if spec.kind is Kind.REVIEW]
     writers = [spec for spec in line if spec.kind in specs.WRITES]
     if not tests:
         found.append('nothing tests what lands: add a [[station]] with kind = "test" and its run')
@@ -207,6 +222,8 @@ def _warnings(line: Sequence[StationSpec]) -> tuple[str, ...]:
         found.append(f'cleanup station "{repairs[0]}" is never reached: nothing tests')
     if len(repairs) > 1:
         found.append(f'only the first cleanup station, "{repairs[0]}", gets red work')
+    if len(reviews) > 1:
+        found.append(f'only the first review station, "{reviews[0]}", reads finished work')
     if not specs.routes(line):
         found.append("no station takes jobs: add a [[station]] with an agent or a run")
     return tuple(found)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from factory.config.tables import JobTable, StationTable
+from factory.config.tables import PROGRAMS, BudgetTable, JobBudgetTable, JobTable, StationTable
 from stations.contract import Agent, Budget, Job, Kind, StationSpec
 from worktrees.names import JobId, StationName
 from worktrees.scope import Scope, widest
@@ -38,7 +38,8 @@ def station(table: StationTable) -> StationSpec:
     """Give the station of a table that was found right."""
     agent = None
     if table.agent is not None:
-        tier = "" if table.agent.runtime == "command" else _DEFAULT_TIER
+        # An agent of a protocol has a model of its own, unless it is told another one.
+        tier = "" if table.agent.runtime in PROGRAMS else _DEFAULT_TIER
         agent = Agent(
             runtime=table.agent.runtime,
             run=table.agent.run or (),
@@ -52,6 +53,8 @@ def station(table: StationTable) -> StationSpec:
         run=table.run or (),
         commands=table.commands,
         seats=table.seats,
+        batch=table.batch,
+        budget=budget(table.budget),
         timeout=table.timeout,
         idle=table.idle,
         attempts=table.attempts,
@@ -97,12 +100,10 @@ def within(scope: tuple[str, ...], spec: StationSpec) -> Scope | None:
     return effective if effective.inside(spec.scope) else None
 
 
-def budget(table: JobTable) -> Budget:
-    """Give what a job may spend."""
-    given = table.budget
-    return Budget(
-        tokens=given.tokens, dollars=given.usd, seconds=given.minutes, attempts=given.attempts
-    )
+def budget(table: BudgetTable) -> Budget:
+    """Give what may be spent on a job, at a station, in a run."""
+    attempts = table.attempts if isinstance(table, JobBudgetTable) else None
+    return Budget(tokens=table.tokens, dollars=table.usd, seconds=table.minutes, attempts=attempts)
 
 
 def job(table: JobTable, *, name: JobId, spec: StationSpec, source: str) -> Job:
@@ -120,7 +121,7 @@ def job(table: JobTable, *, name: JobId, spec: StationSpec, source: str) -> Job:
         route=spec.name,
         needs=tuple(JobId(need) for need in table.needs),
         accept=table.accept,
-        budget=budget(table),
+        budget=budget(table.budget),
         source=source,
     )
 

@@ -1,9 +1,18 @@
 """The tables of factory.toml: every key, its type and its one default."""
 
 import shlex
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from factory.config.accepts import (
     BranchName,
@@ -17,6 +26,7 @@ from factory.config.accepts import (
     Inner,
     Minutes,
     Outer,
+    Price,
     Rate,
     Text,
     Timeout,
@@ -26,14 +36,24 @@ from factory.config.accepts import (
 )
 from stations.contract import Kind
 
+PROGRAMS: Final[Mapping[str, str]] = {
+    "command": '["sh", "agent.sh"]',
+    "acp": '["claude-agent-acp"]',
+}
+"""The runtimes whose agent is a program that one must name, each with an example of it."""
+
 
 def _agent(given: object) -> object:
     if not isinstance(given, str):
         return given
     runtime, _, tier = given.partition(":")
-    if runtime == "command" and tier:
+    if runtime in PROGRAMS and tier:
         return {"runtime": runtime, "run": shlex.split(tier)}
     return {"runtime": runtime, "model": tier} if tier else {"runtime": runtime}
+
+
+def _model(given: object) -> object:
+    return {"id": given} if isinstance(given, str) else given
 
 
 class Table(BaseModel):
@@ -56,6 +76,10 @@ class JobBudgetTable(BudgetTable):
     attempts: Count | None = None
 
 
+class DayTable(BudgetTable):
+    """What all runs of this repository may spend in one day, by UTC; minutes are those of calls."""
+
+
 class LineTable(Table):
     """The line: where work lands, how much at once, what it may cost."""
 
@@ -63,6 +87,7 @@ class LineTable(Table):
     deliver: Literal["branch", "merge", "pr"] | None = None
     seats: Count = 8
     budget: BudgetTable = BudgetTable()
+    day: DayTable = DayTable()
     sandbox: Literal["auto", "bubblewrap", "docker"] = "auto"
     protect: tuple[Glob, ...] = ()
 
@@ -132,6 +157,7 @@ class StationTable(Table):
     where: Literal["here", "forge"] = "here"
     checks: tuple[Text, ...] = ()
     batch: Count = 1
+    budget: BudgetTable = BudgetTable()
 
 
 class JobTable(Table):
@@ -147,11 +173,26 @@ class JobTable(Table):
     budget: JobBudgetTable = JobBudgetTable()
 
 
+class ModelTable(Table):
+    """A model of one's own: its id, and dollars for a million tokens where that is known."""
+
+    id: Text
+    input: Price | None = None
+    output: Price | None = None
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        if (self.input is None) is not (self.output is None):
+            raise ValueError("has half a price; write both input and output, or neither")
+        return self
+
+
 class ProviderTable(Table):
-    """Where a model provider answers, and the variable that holds its key."""
+    """Where a model provider answers, the variable that holds its key, a company's own CA."""
 
     base_url: Url | None = None
     key_env: Variable | None = None
+    ca: Outer | None = None
 
 
 class NetworkTable(Table):
@@ -182,9 +223,10 @@ class ForgeTable(Table):
 
 
 class DockerTable(Table):
-    """The docker sandbox."""
+    """The docker sandbox: an image of the user's own, and the engine's address."""
 
     image: Text | None = None
+    engine: Annotated[str, Field(pattern=r"^unix:///.+$")] | None = None
 
 
 class SandboxTable(Table):
@@ -211,7 +253,10 @@ class ConfigFile(Table):
     commit: CommitTable = CommitTable()
     station: tuple[StationTable, ...] = ()
     job: tuple[JobTable, ...] = ()
-    models: dict[Identifier, Text] = {}
+    models: dict[
+        Identifier,
+        Annotated[ModelTable, BeforeValidator(_model, json_schema_input_type=str | ModelTable)],
+    ] = {}
     provider: dict[Identifier, ProviderTable] = {}
     network: NetworkTable = NetworkTable()
     pace: PaceTable = PaceTable()

@@ -6,6 +6,7 @@ The story of one job is made in `factory.views.story`, the shapes are in `factor
 import random
 from collections.abc import Iterable, Sequence
 
+from factory.calls import Tally, by_job, by_model, tally
 from factory.ending import exit_code
 from factory.events import (
     Closed,
@@ -14,6 +15,7 @@ from factory.events import (
     Finished,
     Landed,
     NeedsYou,
+    Noted,
     Placed,
     Proposed,
     Withdrawn,
@@ -22,8 +24,9 @@ from factory.ledger import Record
 from factory.line import Line, Work
 from factory.meter import gaps, measured
 from factory.pace import Limit, Pace, limit, sentence
-from factory.planning import Plan
+from factory.planning import Forecast, Plan
 from factory.views.rows import (
+    NO_CALL,
     branch,
     commit_of,
     counts,
@@ -37,6 +40,7 @@ from factory.views.rows import (
 )
 from factory.views.schemas import (
     ConstraintRow,
+    ForecastRow,
     InboxDocument,
     InboxRow,
     JobRow,
@@ -48,13 +52,14 @@ from factory.views.schemas import (
 )
 from factory.wording import clean, masked
 from stations.contract import Spend, Split
+from stations.models.values import Call
 from worktrees.names import JobId
 
 History = list[tuple[Event, float]]
 
 
-def run_document(line: Line, records: Iterable[Record]) -> RunDocument:
-    """Give the document that `factory run --json` ends with."""
+def run_document(line: Line, records: Iterable[Record], calls: Sequence[Call] = ()) -> RunDocument:
+    """Give the document that `factory run --json` ends with; ``calls`` are those of the run."""
     history = _history(records)
     pace = measured(history)
     return {
@@ -64,20 +69,25 @@ def run_document(line: Line, records: Iterable[Record]) -> RunDocument:
         "base": line.base,
         "tip": line.gate.target,
         "seconds": round(pace.seconds, 3),
-        "jobs": _job_rows(line, history),
-        "spend": spend_row(_total(line)),
+        "jobs": _job_rows(line, history, calls),
+        "spend": spend_row(_total(line), tally(calls)),
         "constraint": _constraint(pace, len(history), over=_is_over(history)),
     }
 
 
 def status_document(
-    line: Line, records: Iterable[Record], *, now: float, alive: bool
+    line: Line,
+    records: Iterable[Record],
+    *,
+    now: float,
+    alive: bool,
+    calls: Sequence[Call] = (),
 ) -> StatusDocument:
     """Give where everything is at ``now``; ``alive`` says whether a process works on the run."""
     history = _history(records)
     at = now if alive else history[-1][1]
     pace = measured(history, at)
-    limits = limits_of(pace, len(history))
+    limits, made = limits_of(pace, len(history)), by_job(calls)
     return {
         "schema": "factory.status/1",
         "sentence": sentence(pace, limits, over=_is_over(history)),
@@ -91,9 +101,12 @@ def status_document(
         "paused": line.paused,
         "closing": None if line.closing is None else line.closing.why,
         "counts": counts(line),
-        "jobs": [status_job(line, work, at) for work in line.jobs.values()],
+        "jobs": [
+            status_job(line, work, at, made.get(name, NO_CALL)) for name, work in line.jobs.items()
+        ],
         "gate": gate_row(line),
         "stations": station_rows(pace, limits),
+        "spend": spend_row(_total(line), tally(calls)),
     }
 
 
@@ -126,7 +139,7 @@ def inbox_document(lines: Iterable[Line]) -> InboxDocument:
             "question": clean(masked(work.place.question)),
             "wants": [clean(want) for want in work.place.wants],
             "commit": work.place.commit,
-            "answer": f"factory tell {work.job.id} yes",
+            "answer": f"factory tell {work.job.id} {_answer(work.place)}",
         }
         for line in lines
         for work in line.jobs.values()
@@ -135,14 +148,21 @@ def inbox_document(lines: Iterable[Line]) -> InboxDocument:
     return {"schema": "factory.inbox/1", "waiting": sorted(rows, key=lambda row: row["since"])}
 
 
-def report_document(line: Line, records: Iterable[Record]) -> ReportDocument:
-    """Give what happened in a run."""
+def _answer(place: NeedsYou) -> str:
+    """Give what may be told: a yes where it decides something, else words."""
+    return "yes" if place.commit is not None or place.wants else '"what to do"'
+
+
+def report_document(
+    line: Line, records: Iterable[Record], calls: Sequence[Call] = ()
+) -> ReportDocument:
+    """Give what happened in a run; ``calls`` are those that were made for it."""
     history = _history(records)
     pace = measured(history)
     limits = limits_of(pace, len(history))
     failures = {work.job.id: first_lines(work) for work in line.jobs.values()}
     return {
-        "schema": "factory.views.report/1",
+        "schema": "factory.report/1",
         "run": line.run,
         "target": branch(line.target),
         "base": line.base,
@@ -151,11 +171,20 @@ def report_document(line: Line, records: Iterable[Record]) -> ReportDocument:
         "seconds": round(pace.seconds, 3),
         "exit": exit_code(line),
         "counts": counts(line),
-        "jobs": _job_rows(line, history),
+        "jobs": _job_rows(line, history, calls),
         "failures": {job: lines for job, lines in failures.items() if lines},
-        "spend": spend_row(_total(line)),
+        "reviews": {
+            event.job: clean(masked(event.text))
+            for event, _ in history
+            if isinstance(event, Noted) and event.what == "review" and event.job is not None
+        },
+        "spend": spend_row(_total(line), tally(calls)),
         "constraint": _constraint(pace, len(history), over=_is_over(history)),
         "stations": station_rows(pace, limits),
+        "models": [
+            {"model": clean(model), "spend": spend_row(made.spend, made)}
+            for model, made in by_model(calls).items()
+        ],
     }
 
 
@@ -177,6 +206,7 @@ def plan_document(made: Plan) -> PlanDocument:
                 "accept": [list(argv) for argv in each.job.accept],
                 "tokens": each.tokens,
                 "refused": each.refused or None,
+                "forecast": None if each.forecast is None else _forecast_row(each.forecast),
             }
             for each in made.jobs
         ],
@@ -186,7 +216,19 @@ def plan_document(made: Plan) -> PlanDocument:
     }
 
 
-def _job_rows(line: Line, history: History) -> list[JobRow]:
+def _forecast_row(made: Forecast) -> ForecastRow:
+    return {
+        "runtime": made.runtime,
+        "tier": made.tier,
+        "model": made.model,
+        "context": made.context,
+        "whole": made.whole,
+        "tokens": list(made.tokens),
+        "usd": None if made.dollars is None else [f"{amount:f}" for amount in made.dollars],
+    }
+
+
+def _job_rows(line: Line, history: History, calls: Sequence[Call]) -> list[JobRow]:
     placed: dict[JobId, float] = {}
     for event, at in history:
         match event:
@@ -203,10 +245,13 @@ def _job_rows(line: Line, history: History) -> list[JobRow]:
         lost = sum(max(0.0, min(ended, to) - max(began, start)) for start, to in idle)
         return max(0.0, ended - began - lost)
 
-    return [_job_row(work, worked(work)) for work in line.jobs.values()]
+    made = by_job(calls)
+    return [
+        _job_row(work, worked(work), made.get(name, NO_CALL)) for name, work in line.jobs.items()
+    ]
 
 
-def _job_row(work: Work, seconds: float) -> JobRow:
+def _job_row(work: Work, seconds: float, made: Tally) -> JobRow:
     return {
         "id": work.job.id,
         "title": clean(work.job.title),
@@ -216,7 +261,7 @@ def _job_row(work: Work, seconds: float) -> JobRow:
         "tree": work.place.tree if isinstance(work.place, Landed) else None,
         "attempts": work.attempt,
         "seconds": round(seconds, 3),
-        "spend": spend_row(work.spend),
+        "spend": spend_row(work.spend, made),
         "reason": reason(work.place),
     }
 

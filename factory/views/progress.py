@@ -39,6 +39,7 @@ from factory.events import (
     Working,
 )
 from factory.line import Line, Work
+from factory.reviews import FOUND_GOOD
 from factory.views.screen import Style
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Green, Lost, Red, Verdict
@@ -50,6 +51,9 @@ Said = tuple[str, str, Style]
 def told(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
     """Give what a person should hear of an event, and of what it did to the jobs."""
     yield from _event(before, line, event)
+    begins = before is not None and before.closing is None
+    if begins and line.closing is not None and not isinstance(event, Closing):
+        yield from _closing(line.closing)
     for job, work in line.jobs.items():
         old = None if before is None else before.jobs.get(job)
         if old is None or old.place != work.place:
@@ -63,8 +67,9 @@ def moved(old: Work | None, work: Work) -> Iterator[Said]:
         case Working(station=at):
             yield from sent(old, work)
             yield at, f"{job} begins attempt {work.attempt}", "busy"
-        case Resting(why=why):
-            yield station, f"{job} will be tried again: {clean(masked(why))}", "warn"
+        case Resting(why=why, until=until):
+            rest = span(max(0.0, until - work.since))
+            yield station, f"{job} will be tried again in {rest}: {clean(masked(why))}", "warn"
         case InGate(commit=commit):
             yield "gate", f"{job} has made {commit[:12]}, which is on its way to land", "plain"
         case Waiting() if old is not None:
@@ -90,7 +95,13 @@ def sent(old: Work | None, work: Work) -> Sequence[Said]:
     if old is None or not work.failure or work.failure == old.failure:
         return ()
     lines = failing(work.failure) or (clean(masked(work.failure)),)
-    return ((work.station, f"{work.job.id} goes to {work.station}: {lines[0]}", "warn"),)
+    goes = "goes back to" if work.answering else "goes to"
+    first = lines[-1].removeprefix("- ") if work.answering else lines[0]  # the serious stand last
+    return ((work.station, f"{work.job.id} {goes} {work.station}: {first}", "warn"),)
+
+
+def _closing(closing: Closing) -> Iterator[Said]:
+    yield "line", f"closing ({closing.reason.value}): {clean(masked(closing.why))}", "warn"
 
 
 def verdict_said(verdict: Verdict, jobs: str) -> Iterator[Said]:
@@ -143,12 +154,14 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             yield station or "line", f"has {count(seats, 'seat')} now", "plain"
         case StationRetired(station=station):
             yield station, "left the line", "warn"
-        case Closing(reason=reason, why=why):
-            yield "line", f"closing ({reason.value}): {clean(masked(why))}", "warn"
+        case Closing():
+            yield from _closing(event)
         case Resumed(tip=tip):
             yield "line", f"resumed at {tip[:12]}", "strong"
-        case Noted(what=what, text=text):
-            yield clean(what), clean(masked(text)), "dim"
+        case Noted(what=what, text=text, job=job):
+            about = "" if job is None or job in text else f"{job}: "
+            doubt = what == "review" and not text.startswith(FOUND_GOOD)
+            yield clean(what), f"{about}{clean(masked(text))}", "warn" if doubt else "dim"
         case Closed(exit=code):
             yield "line", f"ended with exit code {code}", "strong"
         case Refused() | Started() | Finished() | GateComposed() | Landing() | Woke():

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from factory.views.rows import headline, spent
+from factory.views.rows import headline, per_model, spent
 from factory.views.schemas import JobRow, ReportDocument, StationRow
 from factory.wording import clean, span
 
@@ -31,6 +31,7 @@ def markdown(document: ReportDocument) -> str:
         # An indented block ends with its indent: no line of an agent can close it.
         shown = "\n".join(f"    {clean(line)}" for line in lines)
         parts.append(f"**{plain(job)}**: {plain(titles.get(job, ''))}\n\n{shown}")
+    parts += [plain(text) for text in per_model(document["models"])]
     stations = [_station(row) for row in document["stations"] if row["visits"]]
     heads = ("station", "seats", "busy", "waiting", "idle", "visits", "P")
     parts.append(_table(heads, stations))

@@ -1,8 +1,10 @@
 """The rows that documents are made of: where one job is and why, a station, the gate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final, assert_never
 
+from factory.calls import Tally
 from factory.events import (
     Dead,
     InGate,
@@ -18,8 +20,17 @@ from factory.events import (
 from factory.landing import position
 from factory.line import Line, Work, blocked_by, under_way, unmet
 from factory.pace import Limit, Pace
-from factory.views.schemas import GateRow, SpendRow, State, StationRow, StatusJob, WaitsFor
-from factory.wording import clean, failing, listed, masked, span
+from factory.views.schemas import (
+    ForecastRow,
+    GateRow,
+    ModelRow,
+    SpendRow,
+    State,
+    StationRow,
+    StatusJob,
+    WaitsFor,
+)
+from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Spend
 
 ORDER: Final = (
@@ -27,6 +38,11 @@ ORDER: Final = (
     *("proposed", "landed"),
 )
 """Which jobs come first: those that want something, that move, that failed, then the rest."""
+NO_CALL: Final = Tally()
+_BASES: Final[Mapping[str, str]] = {
+    "synthetic": " (synthetic: a server on this machine answered, nobody paid)",
+    "estimated": " (estimated)",
+}
 _WORDS: Final[Mapping[str, str]] = {
     "working": "at work",
     "gate": "in the gate",
@@ -71,7 +87,8 @@ def waits_for(line: Line, work: Work, now: float) -> WaitsFor:
     overlaps = blocked_by(under_way(line), work)
     breaker = line.breakers.get(work.station)
     until = breaker.until if breaker is not None and breaker.until > now else None
-    free = not needs and overlaps is None and until is None
+    held = until is not None or work.station in line.shut
+    free = not needs and overlaps is None and not held
     return {**nothing, "needs": needs, "overlaps": overlaps, "breaker": until, "seat": free}
 
 
@@ -83,7 +100,9 @@ def where(line: Line, work: Work, now: float) -> str:
         case Working(station=station):
             return f"attempt {work.attempt} at {station} for {span(max(0.0, now - work.since))}"
         case Resting(until=until, why=why):
-            return f"tries again in {span(max(0.0, until - now))}: {clean(masked(why))}"
+            again = f"tries again in {span(max(0.0, until - now))}"
+            limit = "the provider told us to wait: " if work.place.limited else ""
+            return f"{again}: {limit}{clean(masked(why))}"
         case InGate():
             return position(line.gate, work.job.id) or "is in the gate"
         case Landed(commit=commit):
@@ -124,22 +143,72 @@ def first_lines(work: Work) -> list[str]:
             assert_never(work.place)
 
 
-def spend_row(spend: Spend) -> SpendRow:
-    """Give a spend as plain data."""
+def spend_row(spend: Spend, made: Tally = NO_CALL) -> SpendRow:
+    """Give a spend as plain data: the time it took, and the tokens of the calls that were made.
+
+    What an outcome says of tokens counts only where no call is on record.
+    """
+    tokens = made.spend if made.calls else spend
     return {
-        "tokens_in": spend.tokens_in,
-        "tokens_out": spend.tokens_out,
-        "tokens_cached": spend.tokens_cached,
-        "usd": None if spend.dollars is None else f"{spend.dollars:f}",
+        "tokens_in": tokens.tokens_in,
+        "tokens_out": tokens.tokens_out,
+        "tokens_cached": tokens.tokens_cached,
+        "usd": None if tokens.dollars is None else f"{tokens.dollars:f}",
         "seconds": round(spend.seconds, 3),
+        "basis": None if made.basis is None else made.basis.value,
+        "calls": made.calls,
     }
 
 
 def spent(spend: SpendRow) -> str:
     """Say what was spent, unknown dollars included."""
     tokens = spend["tokens_in"] + spend["tokens_out"]
-    money = "unknown cost" if spend["usd"] is None else f"{float(spend['usd']):.2f} USD"
-    return f"{span(spend['seconds'])} of station time, {tokens:,} tokens, {money}"
+    money = "unknown cost" if spend["usd"] is None else dollars(spend["usd"])
+    note = _BASES.get(spend["basis"] or "", "")
+    calls = f" in {count(spend['calls'], 'call')}" if spend["calls"] else ""
+    return f"{span(spend['seconds'])} of station time, {tokens:,} tokens{calls}, {money}{note}"
+
+
+def dollars(usd: str) -> str:
+    """Give an amount as people read it: cents, and for less than ten of them two digits more."""
+    return f"{_amount(usd)} USD"
+
+
+def _amount(usd: str) -> str:
+    amount = float(usd)
+    return f"{amount:.4f}" if 0 < amount < 0.1 else f"{amount:.2f}"  # noqa: PLR2004
+
+
+def per_model(models: Sequence[ModelRow]) -> list[str]:
+    """Say in one line for each model what it was asked and what that cost."""
+    return [
+        f"{row['model']}: {row['spend']['tokens_in']:,} tokens in"
+        f" ({row['spend']['tokens_cached']:,} from the cache), {row['spend']['tokens_out']:,} out,"
+        f" {'unknown cost' if row['spend']['usd'] is None else dollars(row['spend']['usd'])}"
+        f" in {count(row['spend']['calls'], 'call')}"
+        for row in models
+    ]
+
+
+def worker(row: ForecastRow) -> str:
+    """Say which model would work a job, and as which tier of which runtime."""
+    by = f"{row['runtime']}:{row['tier']}" if row["tier"] else row["runtime"]
+    return f"{clean(row['model'])} ({clean(by)})"
+
+
+def forecast_total(rows: Sequence[ForecastRow]) -> str:
+    """Say what all of these would take together."""
+    low, high = (sum(row["tokens"][end] for row in rows) for end in (0, 1))
+    known = [row["usd"] for row in rows if row["usd"] is not None]
+    sums = [str(sum(Decimal(usd[end]) for usd in known)) for end in (0, 1)]
+    missing = f", and {len(rows) - len(known)} of unknown cost" if len(known) < len(rows) else ""
+    money = f"{between(sums)} USD{missing}" if known else "unknown cost"
+    return f"{low:,} to {high:,} tokens, {money}"
+
+
+def between(usd: Sequence[str] | None) -> str:
+    """Give a low and a high amount."""
+    return "unknown" if usd is None else f"{_amount(usd[0])} to {_amount(usd[1])}"
 
 
 def commit_of(work: Work) -> str | None:
@@ -159,6 +228,8 @@ def _held_up(line: Line, work: Work, now: float) -> str:
         return f"waits for {listed(waits['needs'])} to land"
     if waits["overlaps"] is not None:
         return f"waits for {waits['overlaps']}: their scopes overlap"
+    if work.station in line.shut:
+        return f"waits: the budget of station {work.station} is spent"
     if waits["breaker"] is not None:
         return f"waits: station {work.station} rests for {span(waits['breaker'] - now)}"
     if line.paused:
@@ -179,8 +250,8 @@ def headline(run: str, target: str, counts: Mapping[str, int]) -> str:
     return f"run {run} onto {clean(target)}: {said or 'no jobs'}"
 
 
-def status_job(line: Line, work: Work, now: float) -> StatusJob:
-    """Give where one job is, since when, and what it waits for."""
+def status_job(line: Line, work: Work, now: float, made: Tally = NO_CALL) -> StatusJob:
+    """Give where one job is, since when, what it waits for and what it cost so far."""
     return {
         "id": work.job.id,
         "title": clean(work.job.title),
@@ -193,6 +264,7 @@ def status_job(line: Line, work: Work, now: float) -> StatusJob:
         "attempt": work.attempt,
         "waits_for": waits_for(line, work, now),
         "failure": first_lines(work),
+        "spend": spend_row(work.spend, made),
     }
 
 

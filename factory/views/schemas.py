@@ -11,13 +11,27 @@ State = Literal["landed", "proposed", "dead", "withdrawn", "waiting"]
 
 
 class SpendRow(TypedDict):
-    """What was spent; ``usd`` is a decimal as text, or null when unknown."""
+    """What was spent; ``usd`` is a decimal as text, or null when unknown.
+
+    ``basis`` says what the dollars rest on: ``exact`` (tokens the provider counted, at list price),
+    ``estimated``, ``synthetic`` (answered on this machine, so nobody paid), ``unknown``; null when
+    no model was called. ``calls`` counts the calls that were made, those of killed attempts too.
+    """
 
     tokens_in: int
     tokens_out: int
     tokens_cached: int
     usd: str | None
     seconds: float
+    basis: str | None
+    calls: int
+
+
+class ModelRow(TypedDict):
+    """What one model was asked in a run."""
+
+    model: str
+    spend: SpendRow
 
 
 class ConstraintRow(TypedDict):
@@ -81,6 +95,7 @@ class StatusJob(TypedDict):
     attempt: int
     waits_for: WaitsFor
     failure: list[str]
+    spend: SpendRow
 
 
 class TrialRow(TypedDict):
@@ -140,6 +155,7 @@ class StatusDocument(TypedDict):
     jobs: list[StatusJob]
     gate: GateRow
     stations: list[StationRow]
+    spend: SpendRow
 
 
 class RunsRow(TypedDict):
@@ -181,9 +197,9 @@ class InboxDocument(TypedDict):
 
 
 class ReportDocument(TypedDict):
-    """`factory.views.report/1`: what happened in a run, how long, how much."""
+    """`factory.report/1`: what happened in a run, how long, how much."""
 
-    schema: Literal["factory.views.report/1"]
+    schema: Literal["factory.report/1"]
     run: str
     target: str
     base: str
@@ -194,9 +210,11 @@ class ReportDocument(TypedDict):
     counts: dict[str, int]
     jobs: list[JobRow]
     failures: dict[str, list[str]]
+    reviews: dict[str, str]
     spend: SpendRow
     constraint: ConstraintRow
     stations: list[StationRow]
+    models: list[ModelRow]
 
 
 class Moment(TypedDict):
@@ -232,6 +250,22 @@ class WhyDocument(TypedDict):
     spend: SpendRow
 
 
+class ForecastRow(TypedDict):
+    """What one attempt of a job would ask of a model; ``usd`` is null without a price.
+
+    ``context`` are the tokens of its first request, ``whole`` what a session with the whole
+    repository would begin with. ``tokens`` and ``usd`` are a low and a high figure.
+    """
+
+    runtime: str
+    tier: str
+    model: str
+    context: int
+    whole: int
+    tokens: list[int]
+    usd: list[str] | None
+
+
 class PlanJob(TypedDict):
     """One job as a run would take it; ``round`` is the earliest in which it can start."""
 
@@ -247,6 +281,7 @@ class PlanJob(TypedDict):
     accept: list[list[str]]
     tokens: int
     refused: str | None
+    forecast: ForecastRow | None
 
 
 class PlanDocument(TypedDict):

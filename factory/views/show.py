@@ -2,16 +2,26 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, TextIO
 
-from factory.events import Event
+from factory.events import Event, Noted
 from factory.line import Line
+from factory.reviews import FOUND_GOOD
 from factory.settings import Environment, environment
 from factory.views.board import Board, Lines
-from factory.views.rows import ORDER, headline, spent
+from factory.views.rows import (
+    ORDER,
+    between,
+    forecast_total,
+    headline,
+    per_model,
+    spent,
+    worker,
+)
 from factory.views.schemas import (
+    ForecastRow,
     InboxDocument,
     PlanDocument,
     ReportDocument,
@@ -22,10 +32,12 @@ from factory.views.schemas import (
     WhyDocument,
 )
 from factory.views.screen import PLACES, Cell, Column, Part, Screen, Style, Table, Terminal
-from factory.wording import count, cut, listed, span
+from factory.wording import clean, count, cut, listed, masked, span
 
 _ID: Final = 26
 _MANY: Final = 40
+BUDGET: Final = "budget"
+"""What a note about spent money or tokens is called."""
 _DONE: Final = frozenset({"landed", "proposed", "withdrawn"})
 
 Watch = Callable[[Line, Event, float], None]
@@ -64,16 +76,26 @@ def progress(
     around: Environment, *, quiet: bool, history: Iterable[tuple[Event, float]] = ()
 ) -> Iterator[Watch]:
     """Give what a floor tells its events: a board on a terminal, else lines, on standard error."""
-    if quiet:
-        yield lambda _line, _event, _now: None
-        return
     screen = screen_on(sys.stderr, around)
+    if quiet:
+        yield _warning(screen)
+        return
     if screen.animated:
         with Board(screen, now=time.time, history=history) as board:
             yield board.watch
     else:
         with Lines(screen, history=history) as lines:
             yield lines.watch
+
+
+def _warning(screen: Screen) -> Watch:
+    """Give what tells only what nobody must miss, also where nothing but a document is wanted."""
+
+    def watch(_line: Line, event: Event, _now: float) -> None:
+        if isinstance(event, Noted) and event.what == BUDGET:
+            screen.show(Cell(f"factory: {clean(masked(event.text))}", "warn"))
+
+    return watch
 
 
 def status(document: StatusDocument, screen: Screen | None = None) -> None:
@@ -87,6 +109,8 @@ def status_parts(document: StatusDocument) -> list[Part]:
         Cell(document["sentence"], "strong"),
         Cell(headline(document["run"], document["target"], document["counts"])),
     ]
+    if document["spend"]["calls"]:
+        parts.append(Cell(f"so far: {spent(document['spend'])}"))
     if document["closing"] is not None:
         parts.append(Cell(f"closing: {document['closing']}", "warn"))
     elif document["paused"]:
@@ -224,6 +248,7 @@ def report(document: ReportDocument, screen: Screen | None = None) -> None:
                     (
                         Cell(row["reason"] or row["title"]),
                         *_failing(failures.get(row["id"], []), row["reason"] or ""),
+                        *_note("review:", _doubt(document["reviews"].get(row["id"], "")), "warn"),
                     ),
                 )
                 for row in document["jobs"]
@@ -232,6 +257,13 @@ def report(document: ReportDocument, screen: Screen | None = None) -> None:
         Cell(""),
         station_table(document["stations"]),
     )
+    if document["models"]:
+        _out(screen).show(Cell(""), *(Cell(text) for text in per_model(document["models"])))
+
+
+def _doubt(review: str) -> str:
+    """Give what a person should know of a job's review: nothing when it asked for nothing."""
+    return "" if review.startswith(FOUND_GOOD) else review
 
 
 def plan(document: PlanDocument, screen: Screen | None = None) -> None:
@@ -266,8 +298,38 @@ def plan(document: PlanDocument, screen: Screen | None = None) -> None:
             ),
         ),
     )
+    _out(screen).show(*_forecasts({row["id"]: row["forecast"] for row in jobs}))
     for warning in document["warnings"]:
         _out(screen).show(Cell(f"warning: {warning}", "warn"))
+
+
+def _forecasts(rows: Mapping[str, ForecastRow | None]) -> Iterator[Part]:
+    """Give what models would be asked for, job by job; nothing where none would be."""
+    asked = {job: row for job, row in rows.items() if row is not None}
+    if not asked:
+        return
+    yield Cell("")
+    yield Table(
+        (
+            *(Column("JOB", most=_ID), Column("MODEL", wide=True)),
+            *(Column("CONTEXT", right=True), Column("WHOLE", right=True)),
+            Column("USD", right=True),
+        ),
+        tuple(
+            (
+                *(Cell(job), Cell(worker(row))),
+                *(Cell(f"{row['context']:,}"), Cell(f"{row['whole']:,}")),
+                Cell(between(row["usd"])),
+            )
+            for job, row in asked.items()
+        ),
+    )
+    yield Cell(
+        "context: tokens before the agent reads a file; whole: with the whole repository in it;"
+        " USD: one attempt",
+        "dim",
+    )
+    yield Cell(f"in all, for one attempt each: {forecast_total([*asked.values()])}")
 
 
 def findings(found: Sequence[Finding], screen: Screen | None = None) -> None:
@@ -288,7 +350,7 @@ def findings(found: Sequence[Finding], screen: Screen | None = None) -> None:
 
 
 def _note(word: str, said: str, style: Style) -> tuple[Cell, ...]:
-    return (Cell(f"  {word} {said}", style),) if said else ()
+    return (Cell(f"  {word} {said}" if word else f"  {said}", style),) if said else ()
 
 
 def _failing(lines: Sequence[str], said: str) -> tuple[Cell, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from factory.calls import by_job
 from factory.events import (
     Advanced,
     Finished,
@@ -23,9 +24,9 @@ from factory.events import (
     Working,
 )
 from factory.ledger import Record
-from factory.line import Line, opened, step
+from factory.line import Line, opened, remark_line, step
 from factory.views.progress import moved, sent, verdict_said
-from factory.views.rows import spend_row, state, where
+from factory.views.rows import NO_CALL, spend_row, state, where
 from factory.views.schemas import Moment, WhyDocument
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import (
@@ -40,7 +41,8 @@ from stations.contract import (
     Strayed,
     Unchanged,
 )
-from worktrees.names import JobId, workspace_name
+from stations.models.values import Call
+from worktrees.names import JobId, StationName, workspace_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,13 @@ def steps(records: Iterable[Record]) -> Iterator[Step]:
 
 
 def why_document(
-    line: Line, records: Iterable[Record], job: JobId, *, now: float, in_target: bool | None
+    line: Line,
+    records: Iterable[Record],
+    job: JobId,
+    *,
+    now: float,
+    in_target: bool | None,
+    calls: Sequence[Call] = (),
 ) -> WhyDocument:
     """Give a job's story; ``in_target`` is what git says, None when nobody asked it."""
     work = line.jobs[job]
@@ -126,7 +134,7 @@ def why_document(
         "where": where(line, work, now),
         "in_target": in_target,
         "moments": moments,
-        "spend": spend_row(work.spend),
+        "spend": spend_row(work.spend, by_job(calls).get(job, NO_CALL)),
     }
 
 
@@ -144,6 +152,14 @@ def red_trials(records: Iterable[Record], job: JobId) -> Sequence[RedTrial]:
             case _:
                 pass
     return found
+
+
+def seat_of(records: Iterable[Record], job: JobId, attempt: int) -> StationName | None:
+    """Give the station at which an attempt was made; None when it never began."""
+    events = (record.event for record in records)
+    begun = (event for event in events if isinstance(event, Started))
+    same = (event.station for event in begun if (event.job, event.attempt) == (job, attempt))
+    return next(same, None)
 
 
 def _moments(made: Step, job: JobId) -> Iterator[_Said]:
@@ -235,16 +251,16 @@ def _ended(outcome: Outcome) -> _Said:
         case Done(commit=commit, note=note):
             note = f": {clean(masked(note))}" if note else ""
             return _Said(what="finished", text=f"made {commit[:12]} {after}{note}", commit=commit)
-        case Failed(fault=fault, tail=tail, environment=environment):
-            blame = " (the machine's fault)" if environment else ""
-            text = f"failed {after}{blame}: {clean(masked(fault))}"
+        case Failed(fault=fault, tail=tail):
+            text = f"failed {after}{_blame(outcome)}: {clean(masked(fault))}"
             return _Said(what="failed", text=text, tail=failing(tail))
         case Strayed(reasons=reasons, commit=commit):
             lines = tuple(clean(masked(text)) for text in reasons[:8])
             return _Said(what="strayed", text=f"was refused {after}", commit=commit, tail=lines)
-        case Escalated(reason=reason, commit=commit):
+        case Escalated(reason=reason, wants=wants, commit=commit):
             text = f"asked a person {after}: {clean(masked(reason))}"
-            return _Said(what="escalated", text=text, commit=commit)
+            lines = tuple(f"wants {clean(masked(want))}" for want in wants[:8])
+            return _Said(what="escalated", text=text, commit=commit, tail=lines)
         case Unchanged(note=note):
             note = f": {clean(masked(note))}" if note else ""
             return _Said(what="unchanged", text=f"changed nothing {after}{note}")
@@ -254,11 +270,28 @@ def _ended(outcome: Outcome) -> _Said:
             names = listed(job.id for job in jobs)
             return _Said(what="split", text=f"was split {after} into {names}")
         case Reviewed(back=back, remarks=remarks):
-            end = "sent back" if back else "found good"
-            lines = tuple(clean(masked(remark.text)) for remark in remarks[:8])
-            return _Said(what="reviewed", text=f"was {end} {after}", tail=lines)
+            end = "asked for more" if back else "found it good"
+            lines = tuple(clean(masked(remark_line(remark))) for remark in remarks[:8])
+            said = f", {count(len(remarks), 'remark')}" if remarks else ""
+            return _Said(what="reviewed", text=f"read it {after}: {end}{said}", tail=lines)
         case _:
             assert_never(outcome)
+
+
+def _blame(failed: Failed) -> str:
+    match failed.cause:
+        case "budget":
+            return f" (the budget of the {failed.account or 'job'} is spent)"
+        case "denied":
+            return " (the provider denied it)"
+        case "limited":
+            return " (the provider told us to wait)"
+        case "contract":
+            return " (no valid report)"
+        case "":
+            return " (the machine's fault)" if failed.environment else ""
+        case _:
+            assert_never(failed.cause)
 
 
 def _tried(line: Line | None, trial: int) -> tuple[JobId, ...]:

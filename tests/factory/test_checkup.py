@@ -101,3 +101,29 @@ def test_agents_are_found_by_name_and_never_started(checkout: Path, tmp_path: Pa
 
     assert found["agent claude"].detail == str(claude)
     assert not (tmp_path / "started").exists()
+
+
+def test_docker_is_proved_where_an_engine_listens(checkout: Path, docker_engine: str) -> None:
+    """It is tried by breaking out of it, chosen or not; one that was named and is gone is told."""
+    configured = f'{CONFIG}[sandbox.docker]\nengine = "{docker_engine}"\n'
+
+    beside = by_name(site_at(checkout, config=configured))
+    gone = by_name(site_at(checkout, config=configured.replace(docker_engine, "unix:///none")))
+
+    assert beside["sandbox"].detail.startswith("bubblewrap holds")
+    assert beside["sandbox docker"].ok
+    assert beside["sandbox docker"].detail.startswith("docker holds")
+    assert (gone["sandbox docker"].ok, gone["sandbox docker"].stops) == (False, False)
+    assert "unix:///none" in gone["sandbox docker"].detail
+
+
+def test_a_line_in_docker_stops_without_an_engine(checkout: Path) -> None:
+    """The finding names the address and how an engine is started."""
+    configured = CONFIG.replace("[line]", '[line]\nsandbox = "docker"')
+    configured += '[sandbox.docker]\nengine = "unix:///none"\n'
+
+    found = by_name(site_at(checkout, config=configured))["sandbox"]
+
+    assert (found.ok, found.stops) == (False, True)
+    assert "unix:///none" in found.detail
+    assert "systemctl start docker" in found.detail

@@ -8,7 +8,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from factory.ending import exit_code
-from factory.events import Closed, Closing, Dead, Killed, NeedsYou, Paused, Reason, Withdrawn
+from factory.events import (
+    Closed,
+    Closing,
+    Dead,
+    Killed,
+    NeedsYou,
+    Noted,
+    Paused,
+    Reason,
+    Withdrawn,
+)
 from factory.line import Line
 from factory.planning import plan
 from factory.views.documents import (
@@ -30,7 +40,7 @@ from factory.views.schemas import (
     WhyDocument,
 )
 from factory.views.story import why_document
-from stations.contract import Done, Escalated, Failed, Found, Kind, Spend
+from stations.contract import Agent, Done, Escalated, Failed, Found, Kind, Spend
 from tests.factory.line_sim import simulate
 from tests.factory.planted import RULES, Tale, job, oid, station
 from worktrees.names import JobId, StationName
@@ -94,6 +104,8 @@ def test_a_runs_document_is_what_the_contract_says() -> None:
                     "tokens_cached": 0,
                     "usd": "0",
                     "seconds": 2.0,
+                    "basis": None,
+                    "calls": 0,
                 },
                 "reason": None,
             }
@@ -104,6 +116,8 @@ def test_a_runs_document_is_what_the_contract_says() -> None:
             "tokens_cached": 0,
             "usd": "0",
             "seconds": 2.0,
+            "basis": None,
+            "calls": 0,
         },
         "constraint": {
             "sentence": "too early to say what limits the line: 1 job landed;"
@@ -172,6 +186,7 @@ def test_unknown_dollars_are_null_and_stay_so_in_the_sum() -> None:
         (Reason.TARGET, (NeedsYou(question="may I?"),), 4),
         (Reason.TARGET, (Dead(fault="red"),), 1),
         (Reason.BUDGET, (Dead(fault="red"),), 3),
+        (Reason.LIMITED, (Dead(fault="red"),), 75),
         (Reason.ENVIRONMENT, (Dead(fault="red"), NeedsYou(question="?")), 7),
         (Reason.INTERRUPTED, (Dead(fault="red"),), 130),
     ],
@@ -179,7 +194,7 @@ def test_unknown_dollars_are_null_and_stay_so_in_the_sum() -> None:
 def test_the_exit_code_follows_the_contracts_precedence(
     reason: Reason | None, places: tuple[object, ...], code: int
 ) -> None:
-    """Where several codes hold, the first of 130, 7, 3, 1, 4, 0 is the one."""
+    """Where several codes hold, the first of 130, 7, 75, 3, 1, 4, 0 is the one."""
     assert exit_code(ended(*places, reason=reason)) == code
 
 
@@ -223,6 +238,21 @@ def test_status_says_that_a_station_rests() -> None:
     assert row(tale, "b")["waits_for"]["breaker"] == tale.at + 60
     assert row(tale, "b")["where"] == "waits: station api rests for 1 min 00 s"
     assert row(tale, "a")["where"].endswith(": no room")
+
+
+def test_status_says_that_a_budget_or_a_provider_holds_a_job_up() -> None:
+    """A station without a budget and a provider that told us to wait are named."""
+    model = replace(RULES.stations[0], agent=Agent(runtime="sdk", model="small"))
+    tale = Tale(job("a"), job("b"), stations=(model, RULES.stations[1]), breaker_rest=60.0)
+    limited = Failed(fault="wait 1 h", environment=True, cause="limited")
+    spent = Failed(fault="5 of 5 dollars", cause="budget", account="station")
+    tale.finish("a", limited).finish("b", spent)
+
+    assert row(tale, "a")["where"] == (
+        "tries again in 59 s: the provider told us to wait: wait 1 h"
+    )
+    assert row(tale, "b")["where"] == "waits: the budget of station api is spent"
+    assert not row(tale, "b")["waits_for"]["seat"]
 
 
 def test_status_says_what_an_attempt_does_and_for_how_long() -> None:
@@ -309,6 +339,15 @@ def test_the_inbox_is_oldest_first_with_the_answering_line() -> None:
         "commit": oid("b"),
         "answer": "factory tell b yes",
     }
+    assert rows[0]["answer"] == 'factory tell a "what to do"'
+
+
+def test_a_report_says_whose_work_nobody_read() -> None:
+    """A review that was left out is seen at the end of a run, not only in its story."""
+    note = Noted(what="review", text="not reviewed: 401", job=JobId("a"))
+    tale = Tale(job("a")).done("a").tell(note)
+
+    assert report_document(tale.line, tale.records())["reviews"] == {"a": "not reviewed: 401"}
 
 
 def test_why_tells_every_attempt_verdict_and_decision_in_order() -> None:

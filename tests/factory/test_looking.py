@@ -107,7 +107,7 @@ def program(repository: Repository, *argv: str) -> Iterator[Child]:
         (["status", "--all"], "factory.runs/1"),
         (["why", "a"], "factory.why/1"),
         (["inbox"], "factory.inbox/1"),
-        (["report"], "factory.views.report/1"),
+        (["report"], "factory.report/1"),
         (["logs", "b"], "factory.logs/1"),
         (["diff"], "factory.diff/1"),
         (["diff", "a"], "factory.diff/1"),

@@ -94,6 +94,27 @@ def test_a_repository_is_looked_at_through_its_tracked_paths(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("files", "guarded"),
+    [
+        ({".venv/pyvenv.cfg": "version = 3.11.4\n", "conftest.py": ""}, True),
+        ({".venv/pyvenv.cfg": "version_info = 3.13.0\n", "src/a/__init__.py": ""}, True),
+        ({".venv/pyvenv.cfg": "version = 3.12.1\n", "pytest.ini": "pythonpath = ."}, True),
+        ({".venv/pyvenv.cfg": "version = 3.12.1\n"}, False),
+        ({".venv/pyvenv.cfg": "version = 3.9.1\n", "conftest.py": ""}, False),
+        ({"conftest.py": ""}, False),
+    ],
+)  # fmt: skip
+def test_pytest_is_guarded_where_that_breaks_nothing(
+    tmp_path: Path, files: dict[str, str], *, guarded: bool
+) -> None:
+    """`-P` keeps an agent's own pytest.py from being the tests' pytest, where it is known."""
+    found = onboard.look(fill(tmp_path, {"tests/conftest.py": "", **files}), ())
+
+    assert found.guarded is guarded
+    assert ('["python", "-P", "-m", "pytest", "-q"]' in onboard.config_text(found)) is guarded
+
+
 @pytest.mark.parametrize("tests", [None, PYTEST])
 @pytest.mark.parametrize("rich", [False, True])
 def test_init_s_text_is_short_and_loads(

@@ -241,7 +241,7 @@ def test_every_key_has_one_default_and_no_unknown_key_passes() -> None:
             if info.default is PydanticUndefined and info.default_factory is None:
                 required.add(f"{model.__name__}.{name}")
 
-    assert required == {"StationTable.name", "AgentTable.runtime"}
+    assert required == {"StationTable.name", "AgentTable.runtime", "ModelTable.id"}
     assert ConfigFile() == ConfigFile.model_validate({})
 
 
@@ -468,3 +468,147 @@ def test_a_secret_never_shows_itself() -> None:
     assert found is not None
     assert (repr(found), str(found), f"{found}", found.value) == ("***", "***", "***", "sk-1")
     assert settings.secret("KEY", {"KEY": ""}) is None
+
+
+# --- models and their providers -----------------------------------------------------------------
+
+
+def test_budgets_stand_beside_what_they_bound(load: Load) -> None:
+    """A run's, a day's, a station's and a job's budget each reach their place."""
+    found = load(
+        "[line]\nbudget = { usd = 5 }\nday = { usd = 20, tokens = '9M', minutes = 90 }\n"
+        '[[station]]\nname = "a"\nagent = "sdk:small"\nbatch = 3\nbudget = { tokens = "200k" }\n'
+        '[[job]]\ntitle = "Do it"\nbudget = { usd = 1, attempts = 2 }\n'
+    )
+
+    (spec,) = found.rules.stations
+    assert found.rules.budget == Budget(dollars=Decimal(5))
+    assert found.day == Budget(dollars=Decimal(20), tokens=9_000_000, seconds=5400.0)
+    assert (spec.batch, spec.budget) == (3, Budget(tokens=200_000))
+    assert found.jobs[0].budget == Budget(dollars=Decimal(1), attempts=2)
+
+
+def test_minutes_that_are_none_are_shown_as_they_were_written(load: Load) -> None:
+    """A mistake names the number of the file, not what it would be in seconds."""
+    assert "line.day.minutes: -1 is not a duration" in load.mistake(
+        "[line]\nday = { minutes = -1 }\n"
+    )
+
+
+def test_what_a_run_may_cost_does_not_decide_what_lands(load: Load) -> None:
+    """A budget can be raised and the run resumed: the line's hash stays."""
+    one = '[[station]]\nname = "a"\nagent = "sdk:small"\n'
+    hashes = {
+        load(f"{line}{one}{more}").rules.hash
+        for line in ("", "[line]\nbudget = { usd = 5 }\nday = { usd = 9 }\n")
+        for more in ("", "batch = 4\n", "budget = { usd = 2 }\n")
+    }
+
+    assert len(hashes) == 1
+
+
+def test_tiers_are_names_or_models_with_a_price(load: Load) -> None:
+    """A text is an id; a table adds what its tokens cost, which needs trust."""
+    found = load(
+        f'{LINE}[models]\nsmall = "x-1"\n'
+        'own = { id = "y-2", input = 0, output = "0.50" }\nbare = { id = "z" }\n'
+    )
+
+    assert found.models == {"small": "x-1", "own": "y-2", "bare": "z"}
+    assert found.prices.keys() == {"y-2"}
+    assert found.prices["y-2"].most(1_000_000, 2_000_000) == Decimal(1)
+    assert {"models.own.input", "models.own.output"} <= {each.where for each in found.trusts}
+    assert found.origins["models.small.id"].startswith("factory.toml:")
+    assert load.mistake(f'{LINE}[models]\nown = {{ id = "y", input = 1 }}\n').startswith(
+        "models.own: has half a price"
+    )
+
+
+def test_a_provider_s_key_is_read_and_never_shown(load: Load) -> None:
+    """The known providers have their address and variable; a table names others."""
+    around = {"ANTHROPIC_API_KEY": "sesame-1", "TEAM_KEY": "sesame-2"}
+    plain = load()
+    own = load(
+        f'{LINE}[provider.anthropic]\nbase_url = "https://models.example/v"\nkey_env = "TEAM_KEY"\n'
+        'ca = "/etc/team.pem"\n[network]\nproxy = "http://proxy.example:3128"\n'
+    )
+
+    public = settings.provider(plain, "anthropic", around)
+    team = settings.provider(own, "anthropic", around)
+
+    assert public is not None
+    assert team is not None
+    assert (public.key, public.proxy, public.synthetic) == ("sesame-1", None, False)
+    assert (team.base_url, team.key) == ("https://models.example/v", "sesame-2")
+    assert (team.proxy, team.ca) == ("http://proxy.example:3128", Path("/etc/team.pem"))
+    assert settings.provider(plain, "nobody", around) is None
+    assert settings.key_variable(own, "openai") == "OPENAI_API_KEY"
+    assert "sesame" not in repr((public, team, own)) + json.dumps(settings.show(own))
+    wheres = {each.where for each in own.trusts}
+    assert {f"provider.anthropic.{key}" for key in ("base_url", "key_env", "ca")} <= wheres
+
+
+def test_a_server_on_this_machine_may_want_no_key(load: Load) -> None:
+    """Without a variable of its own it gets a placeholder; with one the key is wanted."""
+    local = '[provider.anthropic]\nbase_url = "http://127.0.0.1:9"\n'
+
+    free = settings.provider(load(f"{LINE}{local}"), "anthropic", {})
+    named = settings.provider(load(f'{LINE}{local}key_env = "K"\n'), "anthropic", {})
+
+    assert free is not None
+    assert named is not None
+    assert (free.key, free.synthetic, named.key) == (settings.NO_KEY, True, "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://u:p@proxy:1"}, "http://u:p@proxy:1"),
+        ({"https_proxy": "http://proxy:2", "NO_PROXY": "other.example"}, "http://proxy:2"),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "x, .models.example"}, None),
+        ({"HTTPS_PROXY": "http://proxy:1", "no_proxy": "*"}, None),
+        ({}, None),
+    ],
+)
+def test_the_environment_s_proxy_counts_where_none_is_written(
+    load: Load, environ: dict[str, str], proxy: str | None
+) -> None:
+    """It is read as other programs read it, and its password never shows."""
+    found = settings.provider(
+        load(f'{LINE}[provider.anthropic]\nbase_url = "https://api.models.example"\n'),
+        "anthropic",
+        environ,
+    )
+
+    assert found is not None
+    assert found.proxy == proxy
+    assert "u:p" not in repr(found)
+
+
+def test_a_model_that_nobody_knows_is_told_before_it_is_asked(load: Load) -> None:
+    """A near miss of a tier is named; tiers, listed models and those with a price are quiet."""
+
+    def warned(agent: str) -> list[str]:
+        found = load(
+            f'[[station]]\nname = "code"\nagent = "{agent}"\n'
+            '[models]\nown = { id = "mine-1", input = 1, output = 2 }\n'
+        )
+        return [each for each in found.warnings if "known price" in each]
+
+    (near,) = warned("sdk:mediun")
+    (far,) = warned("sdk:gpt-99")
+
+    assert 'did you mean "medium"' in near
+    assert "tiers: small, medium, large, own" in far
+    for known in ("sdk", "sdk:large", "sdk:own", "sdk:mine-1", "sdk:claude-opus-5-5"):
+        assert warned(known) == []
+
+
+def test_the_program_of_a_protocol_agent_may_stand_behind_its_name(load: Load) -> None:
+    """`acp:PROGRAM` is its program, as with `command`; without one it is a mistake."""
+    found = load(flags={"agent": "acp:claude-agent-acp --quiet"}).rules.stations[0].agent
+
+    assert found is not None
+    assert (found.runtime, found.run) == ("acp", ("claude-agent-acp", "--quiet"))
+    with pytest.raises(ConfigErrors, match="acp needs its program"):
+        load(flags={"agent": "acp"})

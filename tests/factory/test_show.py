@@ -4,11 +4,12 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from factory.planning import JobPlan, Plan
+from factory.planning import Forecast, JobPlan, Plan
 from factory.settings import Environment
 from factory.views import show
 from factory.views.board import Board, Lines, laid_out
@@ -228,6 +229,40 @@ def test_a_plan_shows_rounds_and_warnings() -> None:
     )
 
     assert drawn(lambda screen: show.plan(document, screen)) == PLAN
+
+
+FORECASTS = """\
+JOB  MODEL                           CONTEXT   WHOLE             USD
+a    claude-sonnet-5-5 (sdk:medium)      771  58,000  0.0184 to 0.59
+b    mine-1 (sdk:own)                    771  58,000         unknown
+context: tokens before the agent reads a file; whole: with the whole repository
+in it; USD: one attempt
+in all, for one attempt each: 20 to 60 tokens, 0.0184 to 0.59 USD, and 1 of
+unknown cost
+"""
+
+
+def test_a_plan_shows_what_models_would_be_asked_for() -> None:
+    """Each job has its model, its context beside the whole repository's, and a range of dollars."""
+    seen = Forecast(
+        runtime="sdk",
+        tier="medium",
+        model="claude-sonnet-5-5",
+        context=771,
+        whole=58_000,
+        tokens=(10, 30),
+        dollars=(Decimal("0.0184"), Decimal("0.5885")),
+    )
+    own = replace(seen, tier="own", model="mine-1", dollars=None)
+    planned = tuple(
+        JobPlan(job=each, files=1, wave=1, waits_for=(), overlaps=(), tokens=2, forecast=forecast)
+        for each, forecast in ((job("a"), seen), (job("b"), own), (job("c"), None))
+    )
+    document = plan_document(Plan(jobs=planned, waves=1, warnings=(), constraint="nothing to do"))
+
+    shown = drawn(lambda screen: show.plan(document, screen))
+
+    assert shown.endswith(f"\n{FORECASTS.rstrip()}")
 
 
 def test_findings_say_what_is_wrong_and_what_to_do() -> None:

@@ -38,14 +38,17 @@ from stations.contract import (
     Escalated,
     Failed,
     Found,
+    Kind,
     Lost,
     Outcome,
     Red,
+    Remark,
+    Reviewed,
     Split,
     Strayed,
     Unchanged,
 )
-from tests.factory.planted import RULES, Tale, job, oid
+from tests.factory.planted import RULES, Tale, job, oid, station
 from worktrees.names import JobId, StationName
 
 A = JobId("a")
@@ -75,6 +78,7 @@ def story(tale: Tale, name: JobId = A) -> list[tuple[str, str]]:
         ),
         (Resumed(serial=3, tip=oid("base")), ("line", f"resumed at {oid('base')[:12]}")),
         (Noted(what="janitor", text="one lock"), ("janitor", "one lock")),
+        (Noted(what="review", text="found good", job=A), ("review", "a: found good")),
         (Closed(exit=4), ("line", "ended with exit code 4")),
         (Woke(), None),
     ],
@@ -98,6 +102,26 @@ def test_every_event_is_told_in_words(event: Event, said: tuple[str, str] | None
             Failed(fault="no disk", environment=True),
             "failed",
             "attempt 1 failed after 0.0 s (the machine's fault): no disk",
+        ),
+        (
+            Failed(fault="5 of 5", cause="budget", account="station"),
+            "failed",
+            "attempt 1 failed after 0.0 s (the budget of the station is spent): 5 of 5",
+        ),
+        (
+            Failed(fault="401", environment=True, cause="denied"),
+            "failed",
+            "attempt 1 failed after 0.0 s (the provider denied it): 401",
+        ),
+        (
+            Failed(fault="in 1 h", environment=True, cause="limited"),
+            "failed",
+            "attempt 1 failed after 0.0 s (the provider told us to wait): in 1 h",
+        ),
+        (
+            Failed(fault="no end", cause="contract"),
+            "failed",
+            "attempt 1 failed after 0.0 s (no valid report): no end",
         ),
         (
             Strayed(paths=("x",), reasons=("scope: x: is outside",)),
@@ -131,6 +155,24 @@ def test_every_outcome_is_told_in_words(outcome: Outcome, what: str, text: str) 
 
     assert told_so[0] == (what, text)
     assert told_so[1][0] == "decided"
+
+
+def test_a_review_is_told_with_its_remarks() -> None:
+    """What a reader asked for, that its author got it, and how it ended are in the story."""
+    reader = station("read", Kind.REVIEW, run=("read",))
+    tale = Tale(job("a"), stations=(*RULES.stations, reader)).done("a")
+    asked = Remark(text="say\x1b two", path="a/x", line=3, serious=True)
+    tale.finish("a", Reviewed(back=True, remarks=(asked,)))
+    tale.finish("a", Failed(fault="no idea"))
+
+    told_so = story(tale)
+
+    assert ("reviewed", "attempt 2 read it after 0.0 s: asked for more, 1 remark") in told_so
+    assert ("decided", r"goes back to api: a/x:3: say\x1b two") in told_so
+    assert [(what, text) for what, text in told_so if what in ("failed", "decided")][-1] == (
+        "decided",
+        f"has made {oid('work of a')[:12]}, which is on its way to land",
+    )
 
 
 def test_a_part_of_a_split_knows_where_it_comes_from() -> None:
@@ -254,7 +296,7 @@ def test_a_retry_is_told_with_its_reason_in_the_progress() -> None:
         tale.tell(event, after=after)
         lines += [text for _, text, _ in told(before, tale.line, event)]
 
-    assert lines == ["a will be tried again: x", "a begins attempt 2"]
+    assert lines == ["a will be tried again in 1.6 s: x", "a begins attempt 2"]
 
 
 def test_a_landing_is_told_once_and_a_missed_one_too() -> None:
@@ -297,3 +339,19 @@ def test_a_red_without_an_owner_names_none() -> None:
     tale.tell(GateTried(trial=1, verdict=verdict))
 
     assert ("tested", "red in 0.0 s: a") in story(tale)
+
+
+def test_why_a_line_closes_by_itself_is_told_when_it_does() -> None:
+    """A provider that denies the key closes the line; the reason is the first thing said."""
+    tale = Tale(job("a"))
+    before = tale.line
+    event = Finished(
+        job=A, attempt=1, outcome=Failed(fault="answered 401", retryable=False, cause="denied")
+    )
+
+    tale.tell(event, after=1)
+    said = [text for _, text, _ in told(before, tale.line, event)]
+
+    assert said[0].startswith("closing (environment):")
+    assert "answered 401" in said[0]
+    assert sum("answered 401" in text for text in said) == 1

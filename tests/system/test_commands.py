@@ -113,7 +113,7 @@ def test_the_inbox_names_the_line_that_answers(week: User) -> None:
 
 def test_the_report_says_what_happened(week: User) -> None:
     """The report as document, as text and as Markdown names every job and its end."""
-    document = week.document("report", schema="factory.views.report/1")
+    document = week.document("report", schema="factory.report/1")
     markdown = week.fac("report", "--markdown").text
 
     assert document["exit"] == 1

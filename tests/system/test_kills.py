@@ -55,14 +55,14 @@ def storm(tmp_path, seed):
     assert not lost_bytes(toy, seen)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_run_stands_kills_at_random_times(seed, tmp_path):
     """Every agent's byte stays reachable, each job lands once, the resume completes all."""
     storm(tmp_path, seed)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", (2, 3, *range(100, 140)))
 def test_a_run_stands_many_more_kills(seed, tmp_path):
     """The same holds for two hundred kills."""
     storm(tmp_path, seed)

@@ -371,7 +371,7 @@ def test_a_text_needs_no_configuration(user: User) -> None:
         env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
     )
 
-    assert "sdk runtime" in refused["error"]
+    assert "worked by sdk, which needs a key" in refused["error"]
     assert '--agent "command:sh agent.sh"' in refused["hint"]
     (row,) = document["jobs"]
     assert (row["id"], row["station"], row["state"]) == ("write-a-file", "code", "landed")
