@@ -62,7 +62,7 @@ def test_a_run_stands_kills_at_random_times(seed, tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", (2, 3, *range(100, 140)))
+@pytest.mark.parametrize("seed", [2, 3, *range(100, 140)])
 def test_a_run_stands_many_more_kills(seed, tmp_path):
     """The same holds for two hundred kills."""
     storm(tmp_path, seed)
