@@ -16,11 +16,14 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from factory import onboard
+from factory.complaint import Complaint
 from factory.config import layers, mistakes, references, sources, specs
-from factory.config.configured import Commit, Env, Limits, Settings, assemble, show
+from factory.config.configured import Commit, Env, ForgeApp, Limits, Settings, assemble, show
 from factory.config.layers import Source
 from factory.config.mistakes import ConfigError, ConfigErrors, Fault
 from factory.config.tables import ConfigFile, JobsFile, JobTable, StationTable
+from factory.forge.access import Access
+from factory.forge.app import App
 from stations.contract import Job, Kind
 from stations.models.values import Provider
 
@@ -34,6 +37,7 @@ __all__ = [
     "Secret",
     "Settings",
     "environment",
+    "forge_access",
     "job_from_text",
     "jobs_file",
     "key_variable",
@@ -42,9 +46,16 @@ __all__ = [
     "schema",
     "secret",
     "show",
+    "variables",
+    "workflow_access",
 ]
 
 APP: Final = "coding-agent-factory"
+_TOKENS: Final = ("GITHUB_TOKEN", "GH_TOKEN")
+_WORKFLOW_WAIT: Final = 120.0
+"""Seconds that a job of a workflow waits for a limit: its own time has a bound too."""
+_SETUP: Final = 7
+"""The exit code of what must be set up first."""
 _DEFAULT_AGENT: Final = "sdk:medium"
 PUBLIC: Final[Mapping[str, tuple[str, str]]] = {
     "anthropic": ("https://api.anthropic.com", "ANTHROPIC_API_KEY"),
@@ -161,6 +172,76 @@ def provider(
     if found.key or not found.synthetic or (table is not None and table.key_env is not None):
         return found
     return replace(found, key=NO_KEY)
+
+
+def forge_access(settings: Settings, environ: Mapping[str, str] | None = None) -> Access:
+    """Give what configuration and environment say about entering the forge.
+
+    The token is that of the variable ``[forge] token_env`` names, else of GITHUB_TOKEN or GH_TOKEN;
+    an App of ``[forge] app`` goes before it.
+    """
+    env = os.environ if environ is None else environ
+    forge = settings.forge
+    names = _TOKENS if forge.token_env is None else (forge.token_env,)
+    return Access(
+        token=next((word for name in names if (word := env.get(name, "").strip())), ""),
+        app=None if forge.app is None else _app(forge.app, env),
+        named=forge.token_env is not None,
+        api_url=forge.api_url,
+        ambient_url=env.get("GITHUB_API_URL") or None,
+        remote=forge.remote,
+        max_wait=forge.max_wait,
+        ca=env.get("SSL_CERT_FILE") or None,
+        proxy=lambda base: _proxy(base, env),
+    )
+
+
+def workflow_access(environ: Mapping[str, str] | None = None) -> Access:
+    """Give what a workflow's own environment says about entering its forge.
+
+    No file counts: whoever writes one of the repository could send the token elsewhere.
+    """
+    env = os.environ if environ is None else environ
+    return Access(
+        token=next((env[name] for name in _TOKENS if env.get(name)), ""),
+        ambient_url=env.get("GITHUB_API_URL") or None,
+        max_wait=_WORKFLOW_WAIT,
+        ca=env.get("SSL_CERT_FILE") or None,
+        proxy=lambda base: _proxy(base, env),
+    )
+
+
+def variables(*beginnings: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variables whose names begin so and hold no token."""
+    env = os.environ if environ is None else environ
+    return {
+        name: value
+        for name, value in env.items()
+        if name.startswith(beginnings) and name not in _TOKENS
+    }
+
+
+def _app(app: ForgeApp, env: Mapping[str, str]) -> App:
+    if app.key_env is not None:
+        # A variable's line breaks are often written out.
+        key = env.get(app.key_env, "").replace("\\n", "\n")
+        if not key:
+            raise Complaint(
+                f"the variable {app.key_env} holds no private key",
+                hint=f"put the key of App {app.id} into it, as [forge] app says",
+                code=_SETUP,
+            )
+        return App(id=app.id, key=key, installation=app.installation)
+    path = Path(app.key_file or "").expanduser()
+    try:
+        key = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Complaint(
+            f"the private key {path} cannot be read: {type(error).__name__}",
+            hint="correct [forge] app.key_file",
+            code=_SETUP,
+        ) from error
+    return App(id=app.id, key=key, installation=app.installation)
 
 
 def _proxy(base: str, env: Mapping[str, str]) -> str | None:

@@ -19,7 +19,8 @@ _SECRETS: Final = re.compile(
     | (?P<block>-----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z))
     | (?P<login>(?<=://)[^\s/:@"']+:[^\s/@"']+(?=@))
     | (?P<bearer>(?i:(?<=bearer\ )|(?<=basic\ ))[A-Za-z0-9._~+/=-]{12,})
-    | (?P<named>(?i:(?<!/)\b[\w-]*(?:api[_-]?key|token|secret|passw(?:or)?d|credential)[\w-]*)
+    | (?P<named>(?i:(?<!/)\b[\w-]{0,64}
+      (?:api[_-]?key|token|secret|passw(?:or)?d|credential)[\w-]{0,32})
       ["']?\s*[=:]\s*["']?)(?P<value>[A-Za-z0-9._~+/=-]{8,})
     """,
     re.VERBOSE | re.DOTALL,

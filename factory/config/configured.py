@@ -10,12 +10,11 @@ from typing import Final, Literal
 from factory.config import specs
 from factory.config.layers import Merged
 from factory.config.sources import leaves
-from factory.config.tables import ConfigFile, StationTable, Table
+from factory.config.tables import ConfigFile, ForgeTable, StationTable, Table
 from factory.config.toml_places import Path
 from factory.events import Rules
 from stations.contract import Argv, Budget, Job, Kind, StationSpec
 from stations.models.prices import Price
-from worktrees.names import StationName
 
 DEFAULT: Final = "default"
 """The origin of what nobody set."""
@@ -80,11 +79,35 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeApp:
+    """The GitHub App to write as; its private key is in a variable or in a file."""
+
+    id: str
+    key_env: str | None
+    key_file: str | None
+    installation: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forge:
-    """Where the forge answers; ``token_env`` names the variable that holds its token."""
+    """Where the forge answers; ``token_env`` names the variable that holds its token.
+
+    ``pulls`` says how many pull requests a run becomes, ``after`` what becomes of them. A run's
+    change of more than ``files`` files or ``lines`` changed lines becomes a stack of them.
+    ``max_wait`` is how many seconds a rate limit may hold one request up.
+    """
 
     api_url: str | None
     token_env: str | None
+    app: ForgeApp | None
+    remote: str
+    pulls: Literal["run", "job"]
+    draft: bool
+    after: Literal["none", "auto-merge", "queue"]
+    labels: tuple[str, ...]
+    files: int
+    lines: int
+    max_wait: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +138,6 @@ class Settings:
     env: Env
     limits: Limits
     commit: Commit
-    forge_checks: Mapping[StationName, tuple[str, ...]]
     models: Mapping[str, str]
     """The ids of the models that tiers mean."""
     prices: Mapping[str, Price]
@@ -152,7 +174,6 @@ def assemble(
     trusts = tuple(_trusts(config, merged))
     origin = _origin_of_jobs(merged)
     jobs = specs.jobs(config.job, stations, source=origin)
-    forge_checks = {StationName(t.name): t.checks for t in tables if t.where == "forge"}
     rules = Rules(
         stations=stations,
         seats=config.line.seats,
@@ -160,7 +181,6 @@ def assemble(
         hash=_hash(
             {
                 "stations": [_decides(spec) for spec in stations],
-                "forge_checks": forge_checks,
                 "limits": asdict(limits),
                 "protect": config.line.protect,
                 "shape": commit.shape,
@@ -182,7 +202,6 @@ def assemble(
         env=env,
         limits=limits,
         commit=commit,
-        forge_checks=forge_checks,
         models={tier: model.id for tier, model in config.models.items()},
         prices={
             model.id: Price.flat(
@@ -197,7 +216,7 @@ def assemble(
         },
         network=Network(allow=config.network.allow, proxy=config.network.proxy),
         pace=Pace(**config.pace.model_dump()),
-        forge=Forge(**config.forge.model_dump()),
+        forge=_forge(config.forge),
         docker_image=config.sandbox.docker.image,
         docker_engine=config.sandbox.docker.engine,
         origins=dict(_origins(config, merged)),
@@ -227,6 +246,11 @@ def show(settings: Settings) -> dict[str, object]:
     return shown if isinstance(shown, dict) else {}
 
 
+def _forge(table: ForgeTable) -> Forge:
+    app = None if table.app is None else ForgeApp(**table.app.model_dump())
+    return Forge(**{**table.model_dump(), "app": app})
+
+
 def _trusts(config: ConfigFile, merged: Merged) -> Iterator[Named]:
     """Give what runs, is shown or is reached because the repository's own files say so."""
     for path, where, value in _wanted(config):
@@ -238,7 +262,12 @@ def _trusts(config: ConfigFile, merged: Merged) -> Iterator[Named]:
 def _wanted(config: ConfigFile) -> Iterator[tuple[Path, str, object]]:
     for table in config.station:
         agent = table.agent and table.agent.model_dump(exclude_none=True)
-        for key, value in (("run", table.run), ("agent", agent), ("commands", table.commands)):
+        for key, value in (
+            ("run", table.run),
+            ("agent", agent),
+            ("commands", table.commands),
+            ("checks", table.checks),  # what they are to judge is pushed in the user's name
+        ):
             yield ("station",), f'station "{table.name}".{key}', value
     for identity, job in zip(specs.names(config.job), config.job, strict=True):
         yield ("job",), f'job "{identity}".accept', job.accept
@@ -249,7 +278,10 @@ def _wanted(config: ConfigFile) -> Iterator[tuple[Path, str, object]]:
         yield from _keys(("models", tier), model, ("input", "output"))
     yield from _keys(("env",), config.env, ("share", "tools", "setup"))
     yield from _keys(("network",), config.network, ("allow", "proxy"))
-    yield from _keys(("forge",), config.forge, ("api_url", "token_env"))
+    yield from _keys(("forge",), config.forge, ("api_url", "token_env", "remote"))
+    if config.forge.app is not None:
+        keys = ("id", "key_env", "key_file", "installation")
+        yield from _keys(("forge", "app"), config.forge.app, keys)
     yield from _keys(("sandbox", "docker"), config.sandbox.docker, ("image", "engine"))
 
 

@@ -64,6 +64,7 @@ def station(table: StationTable) -> StationSpec:
         at_merge=table.at == "merge",
         symlinks=table.symlinks,
         on={str(outcome): target for outcome, target in table.on.items()},
+        checks=table.checks,
     )
 
 

@@ -215,11 +215,35 @@ class PaceTable(Table):
     ) = None
 
 
+class AppTable(Table):
+    """The GitHub App that the factory writes as: its id, and where its private key is."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    key_env: Variable | None = None
+    key_file: Outer | None = None
+    installation: Annotated[StrictInt, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Self:
+        if (self.key_env is None) is (self.key_file is None):
+            raise ValueError("needs its private key; write either key_env or key_file")
+        return self
+
+
 class ForgeTable(Table):
-    """Where the forge answers, and the variable that holds its token."""
+    """The forge: where it answers, as whom we write there, and how changes are proposed."""
 
     api_url: Url | None = None
     token_env: Variable | None = None
+    app: AppTable | None = None
+    remote: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")] = "origin"
+    pulls: Literal["run", "job"] = "run"
+    draft: StrictBool = True
+    after: Literal["none", "auto-merge", "queue"] = "none"
+    labels: tuple[Text, ...] = ()
+    files: Annotated[StrictInt, Field(ge=1)] = 50
+    lines: Annotated[StrictInt, Field(ge=1)] = 800
+    max_wait: Duration = 600.0
 
 
 class DockerTable(Table):
