@@ -114,8 +114,12 @@ class Git:
         env: Mapping[str, str] | None = None,
         cap: int = OUT_CAP,
         limits: Limits | None = None,
+        fds: Collection[int] = (),
     ) -> Answer:
-        """Run one git command and give its answer; a code outside ``ok`` raises `GitError`."""
+        """Run one git command and give its answer; a code outside ``ok`` raises `GitError`.
+
+        ``fds`` are open files that git and the programs it starts inherit, under these numbers.
+        """
         durable = ("-c", "core.fsync=all") if fsync else ()
         argv = (program(), f"--git-dir={self.git_dir}", *SETTINGS, *durable, *args)
         answer = _run(
@@ -126,6 +130,7 @@ class Git:
             timeout=self.timeout if timeout is None else timeout,
             cap=cap,
             limits=limits,
+            fds=fds,
         )
         if answer.code not in ok:
             raise GitError(("git", *args), answer.code, answer.err)
@@ -235,13 +240,20 @@ def open_repository(where: Path, *, user: Mapping[str, str] | None = None) -> Re
     if not where.is_dir():
         raise NotARepository(("git", "-C", str(where)), 128, b"there is no such directory")
     try:
-        common = Path(os.fsdecode(_discover(where, mine, "--git-common-dir")))
+        told = _discover(
+            where,
+            mine,
+            *("--git-common-dir", "--is-inside-work-tree", "--is-bare-repository"),
+            "--show-object-format",
+        )
     except GitError as error:
         raise NotARepository(error.argv, error.code, error.stderr) from error
-    inside = _discover(where, mine, "--is-inside-work-tree") == b"true"
-    if inside:
+    # A path may hold line breaks, the other answers cannot.
+    place, inside, bare, form = os.fsdecode(told).rsplit("\n", 3)
+    common = Path(place)
+    if inside == "true":
         checkout: Path | None = Path(os.fsdecode(_discover(where, mine, "--show-toplevel")))
-    elif _discover(where, mine, "--is-bare-repository") == b"true":
+    elif bare == "true":
         checkout = None
     else:
         checkout = common.parent if common.name == ".git" else None
@@ -253,7 +265,6 @@ def open_repository(where: Path, *, user: Mapping[str, str] | None = None) -> Re
     git = Git(git_dir=common, empty=empty)
     if git("config", "--get", "core.worktree", ok=(0, 1)).text:
         git = git.with_work_tree(empty)
-    form = git("rev-parse", "--show-object-format").text
     return Repository(common=common, checkout=checkout, git=git, object_format=form, user=mine)
 
 
@@ -273,8 +284,8 @@ def version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", said)[:3])
 
 
-def _discover(where: Path, user: Mapping[str, str], what: str) -> bytes:
-    argv = (program(), "rev-parse", "--path-format=absolute", what)
+def _discover(where: Path, user: Mapping[str, str], *what: str) -> bytes:
+    argv = (program(), "rev-parse", "--path-format=absolute", *what)
     env = {**pinned(Path("/nonexistent")), **personal(user)}
     answer = _run(argv, env=env, cwd=where)
     if answer.code:
@@ -303,6 +314,7 @@ def _run(
     timeout: float = 30.0,
     cap: int = OUT_CAP,
     limits: Limits | None = None,
+    fds: Collection[int] = (),
 ) -> Answer:
     with subprocess.Popen(
         argv,
@@ -313,6 +325,7 @@ def _run(
         env=env,
         bufsize=0,
         start_new_session=True,
+        pass_fds=tuple(fds),
     ) as child:
         try:
             if limits is not None:

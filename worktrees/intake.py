@@ -3,32 +3,20 @@
 The work is durable when, and only when, `intake` gives ``Taken``: then a ref points at it.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from worktrees.change import contents, entries, gather
+from worktrees import quarantine
+from worktrees.change import contents
 from worktrees.failpoint import failpoint
-from worktrees.forms import printable
-from worktrees.git import Git, GitError, Limits, Repository
+from worktrees.git import Git, GitError, Repository
 from worktrees.names import OID_PATTERN, Oid
-from worktrees.policy import Entry, Judgement, Refusal, Rule, Rules, judge
+from worktrees.policy import Entry, Judgement, Refusal, Rule, Rules
 from worktrees.scope import Scope
 
-LIMITS: Final = Limits(cpu=20, memory=2_000_000_000)
 _SLACK: Final = 1_000_000
 _NO_LOG: Final = ("-c", "core.logAllRefUpdates=false")
-_MACHINE_FAULTS: Final = (
-    b"No space left on device",
-    b"Input/output error",
-    b"Read-only file system",
-    b"Disk quota exceeded",
-)
 _SANE_ENOUGH: Final = frozenset({Rule.SCOPE, Rule.PROTECTED, Rule.TEXT, Rule.DEPENDENCY})
 _SALVAGE: Final = "refs/factory/salvage/"
 _OLD_SALVAGE: Final = "refs/factory/salvage-old/"
@@ -91,60 +79,25 @@ def intake(
         return _refused(Rule.SIZE, f"the pack is larger than {most} bytes")
     data = pack.read_bytes() if isinstance(pack, Path) else pack
     wanted = Oid(commit)
-    with _quarantine(at or repository.factory / "quarantine") as held:
+    with quarantine.opened(at or repository.factory / "quarantine") as held:
         inside = repository.git.with_objects(held, [repository.objects])
-        why, tree = _index(inside, data, most), base
+        why, tree = quarantine.index(inside, data, most), base
         if not why:
             why, tree = _envelope(inside, held, wanted, base)
         if why:
             return _refused(Rule.ENVELOPE, why)
         if tree in {inside.tree_of(start) for start in {base, judged_from}}:
             return Same()
-        judgement, changed = _judged(inside, judged_from, wanted, scope, rules)
+        judgement, changed = quarantine.judged(inside, judged_from, wanted, scope, rules)
         if judgement.accepted:
-            _migrate(held, repository.objects / "pack")
+            quarantine.migrate(held, repository.objects / "pack")
             _point(repository.git, ref, wanted, old)
             return Taken(commit=wanted, judgement=judgement, entries=changed)
         kept = bool(keep_refused) and {one.rule for one in judgement.refusals} <= _SANE_ENOUGH
         if kept:
-            _migrate(held, repository.objects / "pack")
+            quarantine.migrate(held, repository.objects / "pack")
             _keep(repository.git, keep_refused, wanted)
         return Refused(judgement=judgement, commit=wanted if kept else None)
-
-
-@contextmanager
-def _quarantine(parent: Path) -> Iterator[Path]:
-    parent.mkdir(parents=True, exist_ok=True)
-    failpoint("shadow.quarantine.before")
-    held = Path(tempfile.mkdtemp(prefix="quarantine-", dir=parent))
-    try:
-        (held / "pack").mkdir()
-        failpoint("shadow.quarantine.after")
-        yield held
-    finally:
-        shutil.rmtree(held)
-
-
-def _index(git: Git, pack: bytes, most: int) -> str:
-    """Unpack into quarantine; say why git does not accept it, or give an empty string."""
-    settings = ("-c", "pack.threads=1", "-c", "core.bigFileThreshold=4m")
-    failpoint("shadow.index.before")
-    try:
-        git(
-            *(*settings, "index-pack", "--stdin", "--strict", "--fix-thin"),
-            f"--max-input-size={most}",
-            stdin=pack,
-            limits=LIMITS,
-            timeout=120.0,
-            fsync=True,
-        )
-    except GitError as fault:
-        if any(words in fault.stderr for words in _MACHINE_FAULTS):
-            raise
-        said = "; ".join(fault.stderr.decode("utf-8", "replace").strip().splitlines()[-2:])
-        return f"git does not accept the pack: {printable(said) or f'code {fault.code}'}"
-    failpoint("shadow.index.after")
-    return ""
 
 
 def _envelope(git: Git, held: Path, commit: Oid, base: Oid) -> tuple[str, Oid]:
@@ -158,36 +111,6 @@ def _envelope(git: Git, held: Path, commit: Oid, base: Oid) -> tuple[str, Oid]:
     if parents != [b"parent " + base.encode()] or not head[0].startswith(b"tree "):
         return "the commit has other parents than the one it must have", base
     return "", Oid(head[0].removeprefix(b"tree ").decode("ascii"))
-
-
-def _judged(
-    git: Git, before: Oid, after: Oid, scope: Scope, rules: Rules
-) -> tuple[Judgement, tuple[Entry, ...]]:
-    """Judge what lies in quarantine; what cannot be read is refused and never skipped."""
-    try:
-        changed = entries(git, before, after)
-        evidence = gather(git, before, after, changed, rules)
-        return judge(changed, scope=scope, rules=rules, evidence=evidence), changed
-    except (GitError, ValueError, IndexError) as fault:
-        why = f"the change cannot be read: {printable(str(fault))}"
-        return _refused(Rule.ENVELOPE, why).judgement, ()
-
-
-def _migrate(held: Path, store: Path) -> None:
-    """Link the quarantined pack into the store, its index last: git sees a pack by its index."""
-    store.mkdir(exist_ok=True)
-    files = sorted(held.glob("pack/pack-*"), key=lambda file: file.suffix == ".idx")
-    failpoint("shadow.migrate.before")
-    for file in files:
-        with suppress(FileExistsError):
-            os.link(file, store / file.name)
-        failpoint("shadow.migrate.between")
-    directory = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    failpoint("shadow.migrate.after")
 
 
 def _point(git: Git, ref: str, commit: Oid, old: Oid | None) -> None:

@@ -121,7 +121,7 @@ def chain(
             own = own_of(git, tip, branch)
             kept = {path for path in own.paths if made(_text(path))}
             kept.update(_bytes(path) for path in both.conflicts)
-            tree = _keep(git, tree=tree, tip=tip, paths=kept)
+            tree = grafted(git, tree=tree, tip=tip, paths=kept)
         tip = Oid(git("commit-tree", tree, "-p", tip, "-p", branch, stdin=b"scratch\n").text)
         merged.append(job)
     return Chain(
@@ -145,10 +145,18 @@ def landing_commit(
     author: Identity | None = None,
     signoff: str | None = None,
     sign: bool = False,
+    checked: Sequence[str] = (),
+    credit: Sequence[str] = (),
 ) -> Oid:
     """Make the one commit of a landing: exactly ``tree`` on ``tip``, with our trailers."""
     message = landing_message(
-        run=run, jobs=[job for job, _ in branches], tree=tree, title=title, signoff=signoff
+        run=run,
+        jobs=[job for job, _ in branches],
+        tree=tree,
+        title=title,
+        signoff=signoff,
+        checked=checked,
+        credit=credit,
     )
     parents = [tip, *(commit for _, commit in branches if shape == "merge")]
     who = author or FACTORY_IDENTITY
@@ -280,7 +288,7 @@ def _reaches(git: Git, tip: Oid, commit: Oid) -> bool:
     return git("merge-base", "--is-ancestor", commit, tip, ok=(0, 1)).code == 0
 
 
-def _keep(git: Git, *, tree: Oid, tip: Oid, paths: set[bytes]) -> Oid:
+def grafted(git: Git, *, tree: Oid, tip: Oid, paths: set[bytes]) -> Oid:
     """Give ``tree`` with the entries of ``tip`` at ``paths``."""
     if not paths:
         return tree

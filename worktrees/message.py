@@ -5,7 +5,15 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from worktrees.names import TRAILER_JOB, TRAILER_RUN, TRAILER_TREE, JobId, Oid, RunId
+from worktrees.names import (
+    TRAILER_CHECKED,
+    TRAILER_JOB,
+    TRAILER_RUN,
+    TRAILER_TREE,
+    JobId,
+    Oid,
+    RunId,
+)
 
 TITLE: Final = 100
 """A subject has at most this many characters."""
@@ -13,24 +21,45 @@ _SWITCHES: Final = re.compile(
     r"\[\s*(?:skip|no)[ -](?:ci|actions)\s*\]|\[\s*(?:ci|actions)[ -]skip\s*\]|\*\*\*NO_CI\*\*\*",
     re.IGNORECASE,
 )
+_CLOSING: Final = re.compile(
+    r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)"
+    r"(?:[\w.-]+/[\w.-]+)?(?:#|GH-|https?://\S*/(?:issues|pull)/)(?=\d)",
+    re.IGNORECASE,
+)
+"""Words with which a forge closes an issue when the commit reaches its default branch."""
+_ADDRESS: Final = re.compile(r"https?://[!-~]{1,400}")
 _TRAILER: Final = re.compile(r"^([A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)\s*:")
 
 
 def landing_message(
-    *, run: RunId, jobs: Sequence[JobId], tree: Oid, title: str, signoff: str | None
+    *,
+    run: RunId,
+    jobs: Sequence[JobId],
+    tree: Oid,
+    title: str,
+    signoff: str | None,
+    checked: Sequence[str] = (),
+    credit: Sequence[str] = (),
 ) -> str:
-    """Give the whole message: a cleaned subject, then run, jobs and tested tree as trailers."""
+    """Give the whole message: a cleaned subject, then run, jobs and tested tree as trailers.
+
+    ``checked`` are addresses that a server gave: what is not plainly one is left out. ``credit``
+    names whose work this builds on, each as ``name <address>``.
+    """
     lines = [clean_title(title) or f"Land {', '.join(jobs)}"[:TITLE], "", f"{TRAILER_RUN}: {run}"]
     lines += [f"{TRAILER_JOB}: {job}" for job in jobs]
     lines.append(f"{TRAILER_TREE}: {tree}")
+    lines += [f"{TRAILER_CHECKED}: {at}" for at in checked if _ADDRESS.fullmatch(at)]
+    lines += [f"Co-authored-by: {_one_line(who)}" for who in credit]
     if signoff is not None:
         lines.append(f"Signed-off-by: {_one_line(signoff)}")
     return "\n".join([*lines, ""])
 
 
 def clean_title(title: str) -> str:
-    """Give one line that is only text: no control or hidden character, trailer or CI switch."""
+    """Give one line that is only text: it hides, closes, skips and signs nothing."""
     line = _one_line(_SWITCHES.sub("", _one_line(title)))
+    line = _CLOSING.sub(r"\1\2no. ", line)
     return _TRAILER.sub(r"\1 -", line, count=1)[:TITLE].strip()
 
 

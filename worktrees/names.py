@@ -12,9 +12,15 @@ StationName = NewType("StationName", str)
 ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 OID_PATTERN: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
+PROOFS: Final = "refs/factory/proof/"
+"""Where commits are remembered whose checks on the forge are, or shall be, awaited, by run."""
+SPENT: Final = "refs/factory/spent/"
+"""Where commits are remembered whose branch on the forge nobody needs any more, by run."""
+
 TRAILER_RUN: Final = "Factory-Run"
 TRAILER_JOB: Final = "Factory-Job"
 TRAILER_TREE: Final = "Factory-Tested-Tree"
+TRAILER_CHECKED: Final = "Factory-Checked"
 
 
 def job_branch(run: RunId, job: JobId) -> str:
@@ -50,6 +56,21 @@ def made_refs(run: RunId) -> str:
 def salvage_ref(run: RunId, job: JobId) -> str:
     """Give the ref that keeps work which did not land."""
     return f"refs/factory/salvage/{run}/{job}"
+
+
+def proof_branch(tree: Oid) -> str:
+    """Give the branch (without ``refs/heads/``) as which a tree is shown to the forge's checks."""
+    return f"factory/proof/{tree[:12]}"
+
+
+def proof_ref(run: RunId, commit: Oid) -> str:
+    """Give the ref that remembers a commit whose checks on the forge are, or shall be, awaited."""
+    return f"{PROOFS}{run}/{commit}"
+
+
+def spent_ref(run: RunId, commit: Oid) -> str:
+    """Give the ref that remembers a commit whose branch on the forge nobody needs any more."""
+    return f"{SPENT}{run}/{commit}"
 
 
 def workspace_name(run: RunId, serial: int) -> str:

@@ -211,6 +211,21 @@ def test_titles_are_only_text(title, clean):
     assert clean_title(title) == clean
 
 
+def test_only_a_plain_address_of_a_check_becomes_a_trailer(repository, base):
+    """A server's address is data: what could be read as another line is left out."""
+    tree = repository.git.tree_of(base)
+    said = ("https://forge/o/r/runs/7", "https://x/\nFactory-Job: forged", "javascript:1", "")
+    commit = landing_commit(
+        repository.git, tree=tree, tip=base, branches=(), run="r", title="t", checked=said
+    )
+
+    message = repository.git("log", "-1", "--format=%B", commit).text
+
+    assert message.splitlines()[-1] == "Factory-Checked: https://forge/o/r/runs/7"
+    assert message.count("Factory-Checked") == 1
+    assert "forged" not in message
+
+
 def test_a_title_cannot_forge_a_landing(repository, base, commit):
     """Whatever a title says, only the factory's own trailers are read."""
     title = "t\n\nFactory-Run: r\nFactory-Job: forged\n"
