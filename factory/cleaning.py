@@ -1,18 +1,22 @@
 """Cleaning: what runs left in the repository, shown first and removed only when asked."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from factory import shift
+from factory import delivering, shift
+from factory import site as sites
+from factory.complaint import Complaint
+from factory.forge.proofs import Proofs
 from factory.ledger import Ledger
 from factory.line import Line
+from factory.proving import awaited
 from factory.shift import owning
 from factory.site import Site, containers_of, sandbox_of
 from stations.bench import discard
 from worktrees import janitor
-from worktrees.names import Oid, RunId, base_ref
+from worktrees.names import PROOFS, SPENT, Oid, RunId, base_ref, proof_branch
 from worktrees.workspace import Reaper
 
 _OURS: Final = "refs/factory/"
@@ -28,6 +32,8 @@ class Found:
     kept: Mapping[str, Oid]
     trees: tuple[Path, ...] = ()
     containers: tuple[str, ...] = ()
+    proofs: Mapping[Oid, str] = field(default_factory=dict)
+    """Commits that the forge was shown for its checks, and their branches there."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -38,6 +44,7 @@ class Found:
             *(f"ref        {ref}" for ref in self.refs),
             *(f"files      {tree}" for tree in self.trees),
             *(f"container  {name}" for name in self.containers),
+            *(f"proof      {name} on the forge" for name in dict.fromkeys(self.proofs.values())),
             *trash,
         )
 
@@ -49,8 +56,17 @@ def leftovers(site: Site, *, force: bool) -> Found:
     """
     # Also of runs that ended before they were placed, which no ledger knows.
     runs = sorted({*_runs(site), *janitor.runs_of(site.repository)})
-    own = dict(_own_refs(site, runs))
-    open_runs = _open_runs(site)
+    every = dict(_own_refs(site, runs))
+    own = {ref: oid for ref, oid in every.items() if not ref.startswith((PROOFS, SPENT))}
+    shown = frozenset(oid for ref, oid in every.items() if ref not in own)
+    lines = _lines(site)
+    open_runs = frozenset(run for run, line in lines.items() if _is_open(line))
+    taken = [
+        proposal.commit
+        for line in lines.values()
+        for proposal in line.proposals.values()
+        if proposal.merged is not None
+    ]
     settled = {
         ref: oid for ref, oid in own.items() if not any(_belongs(ref, run) for run in open_runs)
     }
@@ -58,7 +74,7 @@ def leftovers(site: Site, *, force: bool) -> Found:
     kept = {
         ref: oid
         for ref, oid in own.items()
-        if ref not in settled or (ref not in bases and not _merged(site, oid, own))
+        if ref not in settled or (ref not in bases and not _merged(site, oid, own, taken))
     }
     goes = own if force else {ref: oid for ref, oid in own.items() if ref not in kept}
     names = tuple(name for run in runs for name in janitor.names_of(site.repository, run))
@@ -75,6 +91,10 @@ def leftovers(site: Site, *, force: bool) -> Found:
         kept=left,
         trees=aside,
         containers=engine.left() if engine is not None else (),
+        proofs={
+            commit: proof_branch(site.repository.git.tree_of(commit))
+            for commit in sorted(shown - (frozenset() if force else awaited(lines.values())))
+        },
     )
 
 
@@ -91,7 +111,20 @@ def remove(site: Site, found: Found, *, say: Callable[[str], None]) -> None:
                 say(f"{ref} moved meanwhile and was left alone")
         for tree in found.trees:
             discard(site.repository, tree)
+        if found.proofs:
+            _take_back(site, found, say)
         reaper.drain()
+
+
+def _take_back(site: Site, found: Found, say: Callable[[str], None]) -> None:
+    """Remove branches of the forge that were shown to its checks; the others there stay."""
+    try:
+        sites.check_forge(site, given=False)
+        with delivering.connected(site, say=say) as forge:
+            proofs = Proofs(git=site.repository.git, remote=forge.remote, say=say)
+            proofs.sweep(proofs.left().keys() - found.proofs.keys())
+    except Complaint as error:
+        say(f"the proofs stay on the forge: {error.what}; {error.hint}")
 
 
 def document(found: Found, *, done: bool) -> dict[str, object]:
@@ -103,6 +136,7 @@ def document(found: Found, *, done: bool) -> dict[str, object]:
         "workspaces": list(found.workspaces),
         "files": [str(tree) for tree in found.trees],
         "containers": list(found.containers),
+        "proofs": sorted(set(found.proofs.values())),
         "trash": found.trash,
         "kept": dict(found.kept),
     }
@@ -127,12 +161,12 @@ def _runs(site: Site) -> tuple[RunId, ...]:
         return ledger.runs()
 
 
-def _open_runs(site: Site) -> frozenset[RunId]:
+def _lines(site: Site) -> dict[RunId, Line]:
     if not site.ledger.exists():
-        return frozenset()
+        return {}
     with Ledger(site.ledger, read_only=True) as ledger:
         lines = {run: ledger.line(run) for run in ledger.runs()}
-    return frozenset(run for run, line in lines.items() if line is not None and _is_open(line))
+    return {run: line for run, line in lines.items() if line is not None}
 
 
 def _is_open(line: Line) -> bool:
@@ -143,8 +177,11 @@ def _belongs(ref: str, run: RunId) -> bool:
     return f"/{run}/" in f"{ref}/"
 
 
-def _merged(site: Site, commit: Oid, own: Container[str]) -> bool:
-    """Say whether a branch of the user's holds this commit."""
+def _merged(site: Site, commit: Oid, own: Container[str], taken: Iterable[Oid]) -> bool:
+    """Say whether a branch of the user's holds this commit, or a pull request that was merged."""
     git = site.repository.git
     contains = git("for-each-ref", "--contains", commit, "--format=%(refname)").text.splitlines()
-    return any(ref not in own for ref in contains)
+    # The forge may have made one commit of its own of it, so that no branch holds it as it was.
+    return any(ref not in own for ref in contains) or any(
+        git("merge-base", "--is-ancestor", commit, head, ok=(0, 1, 128)).code == 0 for head in taken
+    )

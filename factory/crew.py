@@ -8,13 +8,15 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from factory.events import Finished, GateComposed, GateTried
+from factory.events import Finished, GateAwaits, GateComposed, GateTried
 from stations.box import SandboxError
 from stations.contract import (
     Assignment,
+    Awaited,
     Compose,
     Composed,
     Failed,
+    Green,
     Lost,
     Outcome,
     Trial,
@@ -23,7 +25,7 @@ from stations.contract import (
 from stations.runtimes.task import Control
 from worktrees.names import JobId, StationName
 
-Answer = Finished | GateComposed | GateTried
+Answer = Finished | GateComposed | GateTried | GateAwaits
 
 
 class Crew(Protocol):
@@ -46,7 +48,11 @@ class Crew(Protocol):
         ...
 
     def try_tree(self, task: Trial) -> None:
-        """Run a trial's checks; it is answered by ``GateTried``."""
+        """Run a trial's checks; it is answered by ``GateTried``, or by ``GateAwaits``."""
+        ...
+
+    def await_verdict(self, task: Trial, external: str) -> None:
+        """Ask outside for a trial's verdict; answered as a trial is, under ``external``."""
         ...
 
     def cancel(self, trial: int) -> None:
@@ -78,6 +84,22 @@ class Tester(Protocol):
         ...
 
 
+class Prover(Protocol):
+    """Whoever gets verdicts from outside on trees that have passed all that runs here."""
+
+    def prove(self, task: Trial, stop: threading.Event, notes: tuple[str, ...]) -> Awaited | Lost:
+        """Show a tree to those who judge it, and give the id by which they are asked."""
+        ...
+
+    def judge(self, task: Trial, external: str, stop: threading.Event) -> Verdict | Awaited:
+        """Wait for the verdict; ``Awaited`` says that it is asked for anew, under another id."""
+        ...
+
+    def let_go(self, task: Trial, external: str) -> None:
+        """Take back what was shown: nobody asks for it any more."""
+        ...
+
+
 class ThreadCrew:
     """A crew of threads on this machine: one per attempt and one per trial under way."""
 
@@ -86,10 +108,13 @@ class ThreadCrew:
         workers: Mapping[StationName, Worker],
         tester: Tester,
         answer: Callable[[Answer], None],
+        prover: Prover | None = None,
     ) -> None:
         self._workers = workers
         self._tester = tester
         self._answer = answer
+        self._prover = prover
+        self._closing = threading.Event()
         self._controls: dict[str, Control] = {}
         self._threads: dict[str, threading.Thread] = {}
 
@@ -134,29 +159,51 @@ class ThreadCrew:
     def try_tree(self, task: Trial) -> None:
         """Run a trial's checks in a thread of its own."""
 
+        def tried(control: Control) -> Verdict | Awaited:
+            verdict = self._tester.try_tree(task, control.stop)
+            if isinstance(verdict, Green) and task.outside and self._prover is not None:
+                return self._prover.prove(task, control.stop, verdict.notes)
+            return verdict
+
         def turn(control: Control) -> Answer:
-            verdict: Verdict
-            try:
-                verdict = self._tester.try_tree(task, control.stop)
-            except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
-                verdict = Lost(why=_say(error))
-            return GateTried(trial=task.trial, verdict=verdict)
+            return _verdict(task, lambda: tried(control))
 
         self._begin(f"trial {task.trial} test", turn)
 
+    def await_verdict(self, task: Trial, external: str) -> None:
+        """Wait for a verdict from outside in a thread of its own."""
+        prover = self._prover
+        assert prover is not None  # noqa: S101  (nobody else gave the id)
+
+        def turn(control: Control) -> Answer:
+            return _verdict(task, lambda: prover.judge(task, external, control.stop), external)
+
+        def after() -> None:
+            if not self._closing.is_set():  # a resume asks again for what is still awaited
+                prover.let_go(task, external)
+
+        self._begin(f"trial {task.trial} {external}", turn, after)
+
     def cancel(self, trial: int) -> None:
         """End a trial now."""
-        self._end(f"trial {trial} compose")
-        self._end(f"trial {trial} test")
+        for name in tuple(self._controls):
+            if name.startswith(f"trial {trial} "):
+                self._end(name)
 
     def close(self) -> None:
         """Stop all threads and wait for them."""
+        self._closing.set()
         for control in tuple(self._controls.values()):
             control.end()
         for thread in tuple(self._threads.values()):
             thread.join()
 
-    def _begin(self, name: str, turn: Callable[[Control], Answer]) -> None:
+    def _begin(
+        self,
+        name: str,
+        turn: Callable[[Control], Answer],
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         control = Control()
         self._controls[name] = control
 
@@ -165,8 +212,11 @@ class ThreadCrew:
                 answer = turn(control)
             finally:
                 self._controls.pop(name, None)
+            try:
+                self._answer(answer)
+                after()
+            finally:
                 self._threads.pop(name, None)
-            self._answer(answer)
 
         thread = threading.Thread(target=body, name=name, daemon=True)
         self._threads[name] = thread
@@ -176,6 +226,19 @@ class ThreadCrew:
         control = self._controls.get(name)
         if control is not None:
             control.end()
+
+
+def _verdict(
+    task: Trial, judge: Callable[[], Verdict | Awaited], external: str = ""
+) -> GateTried | GateAwaits:
+    found: Verdict | Awaited
+    try:
+        found = judge()
+    except Exception as error:  # noqa: BLE001  (the edge: a fault is an answer)
+        found = Lost(why=_say(error))
+    if isinstance(found, Awaited):
+        return GateAwaits(trial=task.trial, external=found.external, notes=found.notes)
+    return GateTried(trial=task.trial, verdict=found, external=external)
 
 
 def _attempt(work: Callable[[], Outcome]) -> Outcome:

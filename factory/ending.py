@@ -14,13 +14,19 @@ CLOSED: Final = {
 """Reasons to close early that outrank what became of the jobs."""
 
 
+RANK: Final = (130, 7, 6, 75, 3, 5, 1, 4, 0)
+"""Where several exit codes hold, the first of these is given."""
+
+
 def exit_code(line: Line) -> int:
     """Give the exit code of a run that stands still."""
+    codes = {fault.code for fault in line.undelivered.values()}
     if line.closing is not None and line.closing.reason in CLOSED:
-        return CLOSED[line.closing.reason]
+        codes.add(CLOSED[line.closing.reason])
     places = [work.place for work in line.jobs.values()]
     if any(isinstance(place, Dead) for place in places):
-        return 1
+        codes.add(1)
     settled = all(isinstance(place, Settled) for place in places)
     # What is left waits for a person's answer, for a job that does, or for the target to be freed.
-    return 0 if settled else 4
+    codes.add(0 if settled else 4)
+    return min(codes, key=RANK.index)

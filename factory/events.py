@@ -123,9 +123,11 @@ class Landed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """Its work stands in a pull request."""
+    """Its work stands in a pull request; ``commit`` is its landing on the run's own target."""
 
     pull: str
+    commit: Oid
+    tree: Oid
     kind: Literal["proposed"] = "proposed"
 
 
@@ -169,7 +171,8 @@ Settled = Landed | Proposed | Dead | Withdrawn
 class Opened:
     """A run began: its base commit, its target ref, its rules.
 
-    ``options`` are the command line's, so that a resume sees the same settings.
+    ``options`` are the command line's, so that a resume sees the same settings. ``onto`` is the
+    forge's branch that pull requests of this run ask to be merged into, empty without any.
     """
 
     run: RunId
@@ -179,6 +182,7 @@ class Opened:
     rules: Rules
     options: Mapping[str, str] = field(default_factory=dict)
     promise: str = ""
+    onto: str = ""
     kind: Literal["opened"] = "opened"
 
 
@@ -242,11 +246,20 @@ class GateTried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateAwaits:
-    """A trial's verdict will come from outside, under this durable id."""
+    """A trial's verdict will come from outside, under this durable id.
+
+    ``notes`` tell of optional checks that ran here before.
+    """
 
     trial: int
     external: str
+    notes: tuple[str, ...] = ()
     kind: Literal["gate-awaits"] = "gate-awaits"
+
+    @property
+    def place(self) -> str:
+        """Name what the verdict is awaited of: the id without what only machines read."""
+        return self.external.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,6 +398,76 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduced:
+    """What became of showing that a job's change cures what its issue tells of.
+
+    ``shown``: its tests are red on the ``base`` of the run and green on the ``tree`` that landed,
+    every time; ``why`` says so, or what is missing.
+    """
+
+    job: JobId
+    base: Oid
+    tree: Oid
+    shown: bool
+    why: str
+    kind: Literal["reproduced"] = "reproduced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivering:
+    """A branch of the forge is to hold ``commit``, and a pull request to offer it: the intent.
+
+    ``branch`` and ``base`` are branches of the forge, without ``refs/heads/``.
+    """
+
+    key: str
+    jobs: tuple[JobId, ...]
+    branch: str
+    commit: Oid
+    base: str
+    kind: Literal["delivering"] = "delivering"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """These jobs stand in a pull request, at this address."""
+
+    key: str
+    jobs: tuple[JobId, ...]
+    branch: str
+    base: str
+    commit: Oid
+    number: int
+    pull: str
+    operation: str
+    kind: Literal["delivered"] = "delivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """Work that landed on the run's own target could not be proposed; a resume tries again.
+
+    ``key`` is empty when it concerns all of them; ``code`` is the exit code it stands for.
+    """
+
+    key: str
+    why: str
+    code: int
+    kind: Literal["undelivered"] = "undelivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullMerged:
+    """A pull request of the run was merged on the forge, as ``commit``, which its base holds."""
+
+    key: str
+    jobs: tuple[JobId, ...]
+    commit: Oid
+    tree: Oid
+    kind: Literal["pull-merged"] = "pull-merged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """The process left the run in an orderly way; ``exit`` is its exit code."""
 
@@ -415,6 +498,11 @@ Event = (
     | Resumed
     | Woke
     | Noted
+    | Reproduced
+    | Delivering
+    | Delivered
+    | Undelivered
+    | PullMerged
     | Closed
 )
 
@@ -478,6 +566,14 @@ class TestTree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitVerdict:
+    """Ask outside for the verdict on this trial, under the durable id ``external``."""
+
+    task: Trial
+    external: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTrial:
     """End this trial now; its verdict is not wanted any more."""
 
@@ -493,6 +589,7 @@ class Land:
     tree: Oid
     branches: tuple[tuple[JobId, Oid], ...]
     title: str = ""
+    checked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -503,4 +600,16 @@ class Salvage:
     commit: Oid
 
 
-Action = Start | Stop | Tell | Note | WakeAt | ComposeTree | TestTree | CancelTrial | Land | Salvage
+Action = (
+    Start
+    | Stop
+    | Tell
+    | Note
+    | WakeAt
+    | ComposeTree
+    | TestTree
+    | AwaitVerdict
+    | CancelTrial
+    | Land
+    | Salvage
+)

@@ -6,9 +6,11 @@ from typing import Final, Literal, assert_never
 from factory import landing
 from factory.events import (
     Advanced,
+    AwaitVerdict,
     CancelTrial,
     Closing,
     ComposeTree,
+    GateAwaits,
     GateComposed,
     GateTried,
     InGate,
@@ -65,21 +67,45 @@ def composed(turn: Turn, event: GateComposed) -> None:
         case Red() if size > 1:
             _verdict(turn, made.trial, event.known)
         case _:  # a single is always really run, so that a strike costs a run of its own
-            task = Trial(
-                run=turn.line.run,
-                trial=made.trial,
-                base=held.base,
-                tree=made.tree,
-                checks=made.commands,
-                key=made.key,
-            )
-            turn.actions.append(TestTree(task=task))
+            turn.actions.append(TestTree(task=_trial(turn, made.trial)))
+
+
+def _trial(turn: Turn, trial: int) -> Trial:
+    held = turn.line.trials[trial]
+    made = held.composed
+    assert made is not None  # noqa: S101  (only what was composed is tested)
+    assert made.tree is not None  # noqa: S101
+    return Trial(
+        run=turn.line.run,
+        trial=trial,
+        base=held.base,
+        tree=made.tree,
+        checks=made.commands,
+        key=made.key,
+    )
+
+
+def awaited(turn: Turn, event: GateAwaits) -> None:
+    """Keep the id of a verdict that will come from outside, and ask for it."""
+    held = turn.line.trials.get(event.trial)
+    if held is None or event.trial not in turn.line.gate.runs:
+        return
+    held = replace(held, external=event.external)
+    turn.line = replace(turn.line, trials={**turn.line.trials, event.trial: held})
+    turn.actions.append(AwaitVerdict(task=_trial(turn, event.trial), external=event.external))
+
+
+def await_again(turn: Turn) -> None:
+    """Ask anew for the verdicts from outside: who asked before is gone."""
+    for trial, held in turn.line.trials.items():
+        if held.external:
+            turn.actions.append(AwaitVerdict(task=_trial(turn, trial), external=held.external))
 
 
 def tried(turn: Turn, event: GateTried) -> None:
     """Take a verdict, one from outside only under the id it was awaited by."""
     held = turn.line.trials.get(event.trial)
-    if held is None or (event.external and event.external != held.external):
+    if held is None or event.external != held.external:
         return
     _verdict(turn, event.trial, event.verdict)
 
@@ -89,9 +115,12 @@ def _verdict(turn: Turn, trial: int, verdict: Verdict) -> None:
     tail = ""
     word: Literal["green", "red", "lost"]
     match verdict:
-        case Green():
+        case Green(checked=checked):
             word = "green"
             turn.line = replace(turn.line, losses=0)
+            if checked and trial in turn.line.trials:
+                held = replace(turn.line.trials[trial], checked=checked)
+                turn.line = replace(turn.line, trials={**turn.line.trials, trial: held})
         case Red(owner=owner):
             word = "red"
             turn.line = replace(turn.line, losses=0)
@@ -101,7 +130,9 @@ def _verdict(turn: Turn, trial: int, verdict: Verdict) -> None:
         case Lost(why=why):
             word = "lost"
             turn.line = replace(turn.line, losses=turn.line.losses + 1)
-            if turn.line.losses >= LOSSES:
+            if not verdict.again:
+                close(turn, Closing(reason=Reason.ENVIRONMENT, why=why))
+            elif turn.line.losses >= LOSSES:
                 close(
                     turn,
                     Closing(
@@ -182,6 +213,7 @@ def _land(turn: Turn, run: int, jobs: tuple[JobId, ...]) -> None:
             tree=held.composed.tree,
             branches=branches,
             title=title,
+            checked=held.checked,
         )
     )
 

@@ -14,6 +14,7 @@ from factory.crew import Answer, Crew
 from factory.events import (
     Action,
     Advanced,
+    AwaitVerdict,
     CancelTrial,
     Closed,
     Closing,
@@ -162,8 +163,9 @@ class Floor:
         for work in self.line.jobs.values():
             if isinstance(work.place, Working):
                 self._crew.stop(work.job.id, work.attempt)
-        for trial in self.line.trials:
-            self._crew.cancel(trial)
+        for trial, held in self.line.trials.items():
+            if not held.external:  # what is judged outside costs nothing here, and a resume asks
+                self._crew.cancel(trial)
 
     def look_at_target(self) -> None:
         """Notice when somebody else moved the target."""
@@ -207,6 +209,11 @@ class Floor:
                 if self._stopping:
                     self._crew.cancel(task.trial)
                 failpoint("floor.test.after")
+            case AwaitVerdict(task=task, external=external):
+                failpoint("floor.await.before")
+                if not self._stopping:
+                    self._crew.await_verdict(task, external)
+                failpoint("floor.await.after")
             case CancelTrial(trial=trial):
                 self._crew.cancel(trial)
             case Salvage(job=job, commit=commit):

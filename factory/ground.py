@@ -21,6 +21,7 @@ from worktrees.names import JobId, Oid, RunId, job_ref
 class HostGround:
     """The host repository of one run. ``target`` is a full ref, ``me`` the person who runs it.
 
+    ``credit`` names people whose work every landing builds on.
     ``made`` says of a path whether a station ``at = "merge"`` makes it; ``say`` hears what a
     person should know although the landing itself is sound.
     """
@@ -34,6 +35,7 @@ class HostGround:
     me: Identity | None
     made: Callable[[str], bool]
     say: Callable[[str], None]
+    credit: tuple[str, ...] = ()
 
     def tip(self) -> Oid | None:
         """Give the commit that the target stands at; None when the ref is gone."""
@@ -80,6 +82,8 @@ class HostGround:
             author=me if self.commit.author == "me" else None,
             signoff=f"{me.name} <{me.email}>" if me is not None and self.commit.signoff else None,
             sign=self.commit.sign,
+            checked=land.checked,
+            credit=self.credit,
         )
 
     def swap(self, plan: LandingPlan) -> bool:

@@ -220,6 +220,30 @@ class Ledger:
         ).fetchone()
         return row is not None and row[0] == "closed"
 
+    def of_kind(self, kind: str) -> Iterator[Record]:
+        """Give the events of one kind, of all runs, oldest first."""
+        if self._blank:
+            return
+        try:
+            rows = self._db.execute(
+                "SELECT seq, run, at, body FROM events WHERE json_extract(body, '$.kind') = ?"
+                " ORDER BY seq",
+                (kind,),
+            )
+            for seq, of, at, body in rows:
+                yield Record(seq=seq, run=RunId(of), at=at, event=decode(body))
+        except (sqlite3.Error, ValueError) as error:
+            raise LedgerError(f"cannot read {self.path}: {error}") from error
+
+    def pushed(self, branch: str) -> frozenset[Oid]:
+        """Give every commit that any run meant a branch of the forge to hold."""
+        rows = self._db.execute(
+            "SELECT json_extract(body, '$.commit') FROM events WHERE"
+            " json_extract(body, '$.kind') = 'delivering' AND json_extract(body, '$.branch') = ?",
+            (branch,),
+        ).fetchall()
+        return frozenset(Oid(commit) for (commit,) in rows)
+
     def line(self, run: RunId) -> Line | None:
         """Give a run's line by replaying its events; None when there is no such run."""
         events = ((record.event, record.at) for record in self.records(run))

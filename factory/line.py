@@ -16,6 +16,8 @@ from factory.events import (
     Advanced,
     Closed,
     Closing,
+    Delivered,
+    Delivering,
     Event,
     Finished,
     GateAwaits,
@@ -29,7 +31,9 @@ from factory.events import (
     Opened,
     Paused,
     Placed,
+    PullMerged,
     Refused,
+    Reproduced,
     Resting,
     Resumed,
     Retried,
@@ -37,12 +41,14 @@ from factory.events import (
     Started,
     StationRetired,
     Steered,
+    Undelivered,
     WakeAt,
     Withdrawn,
     Woke,
 )
-from factory.feeding import advanced, close, composed, feed, tried
+from factory.feeding import advanced, await_again, awaited, close, composed, feed, tried
 from factory.outcomes import BREAKS, finished
+from factory.proposing import proposed
 from factory.reviews import remark_line
 from factory.starting import fill
 from factory.state import Line, Work, blocked_by, opened, under_way, unmet
@@ -93,10 +99,8 @@ def _take(turn: Turn, event: Event) -> None:
             composed(turn, event)
         case GateTried():
             tried(turn, event)
-        case GateAwaits(trial=trial, external=external):
-            if trial in turn.line.trials:
-                held = replace(turn.line.trials[trial], external=external)
-                turn.line = replace(turn.line, trials={**turn.line.trials, trial: held})
+        case GateAwaits():
+            awaited(turn, event)
         case Advanced():
             advanced(turn, event)
         case Missed(tip=tip):
@@ -120,7 +124,9 @@ def _take(turn: Turn, event: Event) -> None:
             close(turn, event)
         case Resumed():
             _resumed(turn, event)
-        case Opened() | Started() | Landing() | Woke() | Noted() | Closed():
+        case Reproduced() | Delivered() | Undelivered() | PullMerged():
+            proposed(turn, event)
+        case Opened() | Started() | Landing() | Woke() | Noted() | Delivering() | Closed():
             pass
         case _:
             assert_never(event)
@@ -139,6 +145,7 @@ def _resumed(turn: Turn, event: Resumed) -> None:
         used={},
         shut={},
         limited=None,
+        undelivered={},
         opened_at=turn.now,
     )
     for work in turn.line.jobs.values():
@@ -151,3 +158,4 @@ def _resumed(turn: Turn, event: Resumed) -> None:
         if not held.external:
             feed(turn, landing.Result(run=trial, verdict="lost"))
     feed(turn, landing.Paused(paused=False))
+    await_again(turn)

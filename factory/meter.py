@@ -187,6 +187,8 @@ class Meter:
             case NeedsYou() if not isinstance(old, NeedsYou):
                 self._rooms[you].visits += 1
                 self._go(job, you)
+            case Landed() | Proposed() if isinstance(old, Landed | Proposed):
+                pass  # it was offered, or merged where it was offered: it landed once
             case Landed() | Proposed():
                 self._landed += 1
                 self._go(job, LANDED)

@@ -116,6 +116,7 @@ def _needs_first(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _warnings(rules: Rules, plans: Sequence[JobPlan], tracked: int) -> list[str]:
+    asked = [spec for spec in rules.tests if spec.checks]
     found = [] if rules.tests else ["no test station: what agents make would land untested"]
     writes = [
         each
@@ -133,6 +134,10 @@ def _warnings(rules: Rules, plans: Sequence[JobPlan], tracked: int) -> list[str]
         ],
         "the scope matches no file yet": [each for each in writes if tracked and not each.files],
     }
+    found += [
+        f"{spec.name} waits for the forge: what is to land is first pushed as factory/proof/*"
+        for spec in asked
+    ]
     return found + [
         f"{doubt}: {', '.join(each.job.id for each in about)}"
         for doubt, about in doubts.items()

@@ -60,12 +60,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Where a run lands: its base commit, the full target ref, and whether that ref is new."""
+    """Where a run lands: its base commit, the full target ref, and whether that ref is new.
+
+    ``onto`` is the branch that pull requests are for, by its name on the forge; empty without any.
+    """
 
     base: Oid
     target: str
-    deliver: Literal["branch", "merge"]
+    deliver: Literal["branch", "merge", "pr"]
     new: bool
+    onto: str = ""
 
 
 def at(repository: Repository, settings: Settings, environment: Environment) -> Site:
@@ -99,20 +103,31 @@ def check_trust(site: Site, *, given: bool) -> None:
     )
 
 
+def check_forge(site: Site, *, given: bool) -> None:
+    """Complain before a token goes where a configuration says that nobody has allowed yet."""
+    if any(item.where.startswith("forge.") for item in site.settings.trusts):
+        check_trust(site, given=given)
+
+
 def deliver_to(site: Site, run: RunId) -> Delivery:
     """Say where a run lands; complain when that cannot be."""
     git, settings = site.repository.git, site.settings
-    if settings.deliver == "pr":
-        raise Complaint(
-            "this release cannot open pull requests yet",
-            hint="use `--deliver branch` or `--deliver merge`",
-            code=7,
-        )
-    head = git.resolve("HEAD")
+    head, onto = git.resolve("HEAD"), ""
     if settings.deliver == "merge":
         name = settings.target or _current_branch(site)
         ref = f"{HEADS}{name}"
         tip = git.resolve(ref)
+    elif settings.deliver == "pr":
+        # Work lands on a branch of its own first, so that no job ever waits for a merge.
+        onto = settings.target or _current_branch(site)
+        ref = f"{HEADS}{default_target(run)}"
+        tip = git.resolve(f"{HEADS}{onto}")
+        if tip is None:
+            raise Complaint(
+                f"there is no branch {onto} here to begin from",
+                hint=f"git fetch, then git branch {onto} with its commit; or `--onto` another one",
+                code=7,
+            )
     else:
         ref = f"{HEADS}{default_target(run)}"
         tip = git.resolve(f"{HEADS}{settings.target}") if settings.target else None
@@ -122,7 +137,13 @@ def deliver_to(site: Site, run: RunId) -> Delivery:
     new = git.resolve(ref) is None
     if new and git("check-ref-format", ref, ok=(0, 1)).code:
         raise Complaint(f"{ref} is no valid branch name", code=2)
-    return Delivery(base=base, target=ref, deliver=settings.deliver, new=new)
+    return Delivery(base=base, target=ref, deliver=settings.deliver, new=new, onto=onto)
+
+
+def beside(run: RunId, base: Oid) -> Delivery:
+    """Say where a run lands that begins at a commit of somebody else's: on a branch of its own."""
+    target = f"{HEADS}{default_target(run)}"
+    return Delivery(base=base, target=target, deliver="branch", new=True)
 
 
 def _current_branch(site: Site) -> str:

@@ -13,8 +13,10 @@ from factory.events import (
     Opened,
     Place,
     Proposed,
+    Reproduced,
     Resting,
     Rules,
+    Undelivered,
     Waiting,
     Withdrawn,
     Working,
@@ -79,12 +81,31 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the line knows of a trial that the gate has under way."""
+    """What the line knows of a trial that the gate has under way.
+
+    ``external`` is set while its verdict is awaited from outside; ``checked`` are the addresses
+    at which that was found green.
+    """
 
     base: Oid
     branches: tuple[Branch, ...]
     composed: Composed | None = None
     external: str = ""
+    checked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A pull request of this run; ``merged`` is the commit with which the forge took it."""
+
+    key: str
+    jobs: tuple[JobId, ...]
+    branch: str
+    base: str
+    commit: Oid
+    number: int
+    pull: str
+    merged: Oid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +134,11 @@ class Line:
     losses: int = 0
     paused: bool = False
     closing: Closing | None = None
+    deliver: str = "branch"
+    onto: str = ""
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    undelivered: Mapping[str, Undelivered] = field(default_factory=dict)
+    reproduced: Mapping[JobId, Reproduced] = field(default_factory=dict)
 
     @property
     def still(self) -> bool:
@@ -126,13 +152,13 @@ class Line:
     def drained(self) -> bool:
         """Say whether nothing is under way that a closing line waits for.
 
-        Jobs may still wait in the gate, unless it stays open for them.
+        Jobs may still wait in the gate, unless it stays open for them; so may a verdict from
+        outside, which is there for whoever resumes.
         """
         lands = self.closing is not None and self.closing.lands and not self.gate.paused
         awaited = (Working, InGate) if lands else Working
-        return not self.trials and not any(
-            isinstance(work.place, awaited) for work in self.jobs.values()
-        )
+        here = any(not held.external for held in self.trials.values())
+        return not here and not any(isinstance(work.place, awaited) for work in self.jobs.values())
 
     @property
     def gated(self) -> bool:
@@ -149,6 +175,8 @@ def opened(event: Opened, now: float) -> Line:
         base=event.base,
         opened_at=now,
         gate=landing.opened(event.base, event.rules.slots),
+        deliver=event.deliver,
+        onto=event.onto,
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from factory import cleaning
-from factory.events import Killed, Opened, Placed
+from factory.events import Delivered, Killed, Opened, Placed, PullMerged
 from factory.ledger import Ledger
 from factory.site import Site
 from tests.conftest import Commit
@@ -135,3 +135,28 @@ def test_a_repository_without_a_run_has_nothing_to_clean(site) -> None:
     found = cleaning.leftovers(site, force=True)
 
     assert (found.texts, found.kept) == ((), {})
+
+
+def test_work_of_a_merged_pull_request_may_go(site, repository, base, commit) -> None:
+    """The forge made one commit of its own of it, so no branch holds it as it was."""
+    made = commit(base, {"x": "x\n"})
+    repository.git("update-ref", TARGET, made)
+    ledger_of(site, base, settled=True)
+    jobs = (JobId("one"),)
+    delivered = Delivered(
+        key="k",
+        jobs=jobs,
+        branch="b",
+        base="main",
+        commit=made,
+        number=1,
+        pull="p",
+        operation="created",
+    )
+    with Ledger(site.ledger) as ledger:
+        ledger.append(RUN, [delivered], 2.0)
+    assert TARGET in cleaning.leftovers(site, force=False).kept
+    with Ledger(site.ledger) as ledger:
+        ledger.append(RUN, [PullMerged(key="k", jobs=jobs, commit=base, tree=base)], 3.0)
+
+    assert TARGET in removed(site, force=False).refs

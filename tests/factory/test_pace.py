@@ -4,7 +4,16 @@ import random
 
 import pytest
 
-from factory.events import Closed, NeedsYou, Resumed, SeatsChanged, Steered, Woke
+from factory.events import (
+    Closed,
+    Delivered,
+    NeedsYou,
+    PullMerged,
+    Resumed,
+    SeatsChanged,
+    Steered,
+    Woke,
+)
 from factory.meter import gaps, measured
 from factory.pace import (
     LANDED,
@@ -66,6 +75,31 @@ def test_seconds_are_counted_where_they_were_spent() -> None:
     assert pace.stations["tests"].busy == 5
     assert pace.seconds == 16
     assert pace.landed == 1
+
+
+def test_a_job_lands_once_however_often_it_is_offered_and_merged() -> None:
+    """A pull request and its merge are no further landings of the job that stands in it."""
+    tale = landed(Tale(job("a")), work=10, test=5)
+    work = JobId("a")
+    offered = Delivered(
+        key="k",
+        jobs=(work,),
+        branch="factory/pr/a-k",
+        base="main",
+        commit=oid("tip"),
+        number=1,
+        pull="http://127.0.0.1/pull/1",
+        operation="created",
+    )
+    tale.tell(offered).tell(
+        PullMerged(key="k", jobs=(work,), commit=oid("merged"), tree=oid("tree"))
+    )
+
+    pace = measured(tale.book)
+
+    assert pace.landed == 1
+    assert pace.moves["tests", LANDED] == 1.0
+    assert (LANDED, LANDED) not in pace.moves
 
 
 def test_busy_waiting_and_idle_sum_to_seats_times_seconds() -> None:
