@@ -76,6 +76,8 @@ class StationSpec:
     at_merge: bool = False
     symlinks: bool = False
     on: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    """The forge's checks whose verdict is this test station's; it then runs nothing here."""
 
     def check(self) -> "Check":
         """Give what a tree must pass at this test station."""
@@ -85,6 +87,7 @@ class StationSpec:
             required=self.required,
             timeout=self.timeout,
             idle=self.idle,
+            checks=self.checks,
         )
 
 
@@ -114,7 +117,8 @@ class Spend:
 class Job:
     """One requested change. ``route`` names the station that takes it first.
 
-    ``scope`` is the effective one: the job's own, else its station's.
+    ``scope`` is the effective one: the job's own, else its station's. ``issue`` is the number of
+    the forge's issue that it came from, ``seen`` the mark of how that issue was when it was read.
     """
 
     id: JobId
@@ -127,6 +131,8 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     source: str = "text"
     depth: int = 0
+    issue: int | None = None
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +327,7 @@ class Check:
     """One command that a tree must pass: a test station's, or a job's acceptance command.
 
     ``owner`` is a station name or ``accept:<job>``; a check that is not required only informs.
+    With ``checks`` nothing runs here: the forge's checks of these names are the verdict.
     """
 
     owner: str
@@ -328,6 +335,7 @@ class Check:
     required: bool = True
     timeout: float = 1200.0
     idle: float = 0.0
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,15 +349,24 @@ class Trial:
     checks: tuple[Check, ...]
     key: str
 
+    @property
+    def outside(self) -> tuple[Check, ...]:
+        """Give the checks that the forge runs, when all that run here have passed."""
+        return tuple(check for check in self.checks if check.checks)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Green:
-    """Every required check passed on exactly ``tree``; ``notes`` tell of optional ones."""
+    """Every required check passed on exactly ``tree``; ``notes`` tell of optional ones.
+
+    ``checked`` are the addresses at which the forge shows its checks of it.
+    """
 
     tree: Oid
     key: str
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
     kind: Literal["green"] = "green"
 
 
@@ -367,13 +384,25 @@ class Red:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """No verdict: the environment failed, or the run was cancelled."""
+    """No verdict: the environment failed, or the run was cancelled.
+
+    Without ``again`` a person must change something first: another try would end the same way.
+    """
 
     why: str
+    again: bool = True
     kind: Literal["lost"] = "lost"
 
 
 Verdict = Green | Red | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """No verdict yet: it comes from outside, and is asked for by the durable id ``external``."""
+
+    external: str
+    notes: tuple[str, ...] = ()
 
 
 class Station(Protocol):

@@ -97,13 +97,18 @@ def compose(
 
 
 def try_tree(bench: Bench, task: Trial, *, stop: threading.Event) -> Verdict:
-    """Run each check on a copy of its own of exactly this tree; the first required red ends it."""
+    """Run each check on a copy of its own of exactly this tree; the first required red ends it.
+
+    The forge's checks are not run here: green then means that the forge may see the tree.
+    """
     began = time.monotonic()
     git = bench.git
     candidate = Oid(git("commit-tree", task.tree, "-p", task.base, stdin=b"candidate\n").text)
     notes: list[str] = []
     with bench.room(f"trial-{task.trial}-{uuid4().hex[:8]}") as room:
         for check in task.checks:
+            if check.checks:
+                continue
             try:
                 tool = bench.find(check.run[0])
             except ToolMissingError as error:
@@ -142,7 +147,7 @@ def try_tree(bench: Bench, task: Trial, *, stop: threading.Event) -> Verdict:
 def key_of(bench: Bench, checks: Sequence[Check]) -> str:
     """Give the key of a verdict: the checks, the kind of sandbox, the environment and its tools."""
     stamps = {}
-    for name in sorted({check.run[0] for check in checks}):
+    for name in sorted({check.run[0] for check in checks if check.run}):
         try:
             stamps[name] = bench.find(name).stamp
         except ToolMissingError:
@@ -165,22 +170,15 @@ def _checks(
     specs: Sequence[StationSpec], branches: Sequence[Branch], changed: Sequence[str]
 ) -> tuple[Check, ...]:
     stations = [
-        Check(
-            owner=spec.name,
-            run=spec.run,
-            required=spec.required,
-            timeout=spec.timeout,
-            idle=spec.idle,
-        )
-        for spec in specs
-        if spec.kind is Kind.TEST and spec.run and _touches(spec, changed)
+        spec.check() for spec in specs if spec.kind is Kind.TEST and _touches(spec, changed)
     ]
     accepts = [
         Check(owner=f"accept:{branch.job}", run=command)
         for branch in branches
         for command in branch.accept
     ]
-    return tuple(sorted([*stations, *accepts], key=lambda check: not check.required))
+    # What runs here comes first: the forge is asked only about what has passed all of it.
+    return tuple(sorted([*stations, *accepts], key=lambda c: (bool(c.checks), not c.required)))
 
 
 def _touches(spec: StationSpec, changed: Sequence[str]) -> bool:

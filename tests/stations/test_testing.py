@@ -69,6 +69,11 @@ def maker(script: str, scope: tuple[str, ...], when: tuple[str, ...] = ()) -> St
     )
 
 
+def on_forge(name: str) -> StationSpec:
+    """Give a test station whose verdict is the forge's."""
+    return replace(suite(name=name), checks=(f"ci / {name}",))
+
+
 def branch(bench: Bench, job: str, files: dict[str, str | bytes | None], *accept: Argv) -> Branch:
     """Give durable work of a job."""
     commit = commit_files(bench.repository, base_of(bench), files)
@@ -390,3 +395,21 @@ def test_a_python_suite_runs_on_this_tree_with_the_users_virtual_environment(
     assert isinstance(got, Green), got
     assert isinstance(old, Red)
     assert "1 failed" in old.tail
+
+
+def test_the_forge_is_asked_last_and_nothing_of_it_runs_here(bench: Bench) -> None:
+    """Checks of this machine come first, and a tree that passes them is green without the forge."""
+    specs = [on_forge("far"), suite("true"), suite("true", name="lint", required=False)]
+
+    made = composed(bench, specs, branch(bench, "one", {"x": "x\n"}))
+    other = composed(bench, specs[1:], branch(bench, "one", {"x": "x\n"}))
+
+    assert [check.owner for check in made.commands] == ["tests", "lint", "far"]
+    assert made.commands[-1].checks == ("ci / far",)
+    assert made.key != other.key
+    assert made.tree is not None
+    task = Trial(
+        run=RUN, trial=1, base=base_of(bench), tree=made.tree, checks=made.commands, key=made.key
+    )
+    assert [check.owner for check in task.outside] == ["far"]
+    assert isinstance(testing.try_tree(bench, task, stop=threading.Event()), Green)
