@@ -4,25 +4,36 @@ It knows nothing but the standard library and is started by the factory's own in
 ``-I``. One JSON request a line on standard input, one JSON answer a line on standard output. The
 mounts enforce the scope; what is checked here first only makes a refusal readable. Its pure
 functions (``outline`` and what it uses) also serve the host, on what git holds.
+
+An agent waits for its start, so nothing is imported or compiled before it is needed.
 """
 
-import ast
+from __future__ import annotations
+
 import contextlib
-import ctypes
 import errno
+import functools
+import itertools
 import json
 import os
 import re
-import selectors
+import select
 import signal
 import stat
-import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType
-from typing import Any, BinaryIO, Final
+
+TYPE_CHECKING = False  # a checker knows the name; to import `typing` for it takes 3 ms
+if TYPE_CHECKING:
+    import ast
+    import subprocess
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import FrameType
+    from typing import Any, BinaryIO, Final
+
+    Rules = Sequence[Sequence[Any]]
+    """Pairs of a sign and a regular expression of whole paths with a slash; the last counts."""
+    Read = Callable[[str], bytes | None]
 
 LINE_BYTES: Final = 4 * 1024 * 1024
 """A request longer than this is refused unread."""
@@ -53,10 +64,6 @@ _STATUS: Final = 3
 _WORD: Final = 3
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
-
-Rules = Sequence[Sequence[Any]]
-"""Pairs of a sign and a regular expression of whole paths with a slash behind; the last counts."""
-Read = Callable[[str], bytes | None]
 
 
 class Wrong(Exception):  # noqa: N818 - what the agent is told, not a fault of ours
@@ -240,7 +247,7 @@ class Toolbox:
     def outline(self, given: dict[str, Any]) -> dict[str, Any]:
         """Give the files of the scope, what they define, and the notes for agents."""
         words = [str(word) for word in given.get("words", ())]
-        paths = list(self._files())
+        paths = list(self._files(meanwhile=lambda: _grammar("")))
 
         def read(path: str) -> bytes | None:
             try:
@@ -263,8 +270,9 @@ class Toolbox:
             )
         return _yes("", **found, bytes=size)
 
-    def _files(self) -> Iterator[str]:
-        listed = _git(self.root, "ls-files", "-z", "-c", "-o", "--exclude-standard")
+    def _files(self, *, meanwhile: Callable[[], object] = bool) -> Iterator[str]:
+        words = ("ls-files", "-z", "-c", "-o", "--exclude-standard")
+        listed = _git(self.root, *words, meanwhile=meanwhile)
         yield from dict.fromkeys(listed) if listed is not None else _walked(self.root)
 
     def _matches(self, path: str, wanted: re.Pattern[str]) -> Iterator[str]:
@@ -417,9 +425,12 @@ def outline(
         lines.append([path, data.count(b"\n") + (not data.endswith(b"\n") and bool(data))])
         if len(texts) < _PARSED and len(data) <= _PARSED_BYTES:
             texts[path] = data.decode("utf-8", "replace")
-    named = ((path, symbols(path, text)) for path, text in texts.items())
-    inner = [[path, found[:_NAMED]] for path, found in named if found]
-    reached = dict.fromkeys(hop for path, text in texts.items() for hop in hops(path, text, known))
+    inner: list[list[Any]] = []
+    reached: dict[str, None] = {}
+    for path, text in texts.items():  # both of one file together, which is then read once
+        found = symbols(path, text)
+        inner += [[path, found[:_NAMED]]] if found else []
+        reached |= dict.fromkeys(hops(path, text, known))
     beside: list[list[Any]] = []
     for path in [hop for hop in reached if hop not in texts and not allowed(hop)][:_HOPS]:
         data = read(path)
@@ -454,8 +465,9 @@ def symbols(path: str, text: str) -> list[str]:
     if not path.endswith(_CODE):
         return []
     found = []
+    defines = re.compile(_DEFINES)
     for number, line in enumerate(text.split("\n"), 1):
-        if len(line) <= _WIDTH and (match := _DEFINES.match(line)):
+        if len(line) <= _WIDTH and (match := defines.match(line)):
             found.append(f"{number} {' '.join(match[0].split())[:100]}")
     return found
 
@@ -466,7 +478,7 @@ def hops(path: str, text: str, known: frozenset[str]) -> list[str]:
     if path.endswith((".py", ".pyi")):
         return [hit for name in _imported(text, parent) if (hit := _module(name, parent, known))]
     found = []
-    for match in _IMPORTS.finditer(text):
+    for match in re.finditer(_IMPORTS, text):
         stem = os.path.normpath(f"{parent}/{match[1]}" if parent else match[1])
         tries = [stem, *(f"{stem}{end}" for end in _SCRIPT), *(f"{stem}/index{e}" for e in _SCRIPT)]
         found += [hit for hit in tries if hit in known][:1]
@@ -491,24 +503,27 @@ _CODE: Final = (
     *(".swift", ".scala", ".c", ".h", ".cc", ".cpp", ".hpp", ".ex", ".lua", ".sh"),
 )
 _SCRIPT: Final = (".ts", ".tsx", ".js", ".jsx", ".mjs")
-_DEFINES: Final = re.compile(
+_DEFINES: Final = (
     r"\s{0,4}(?:(?:export|default|pub(?:\([a-z]+\))?|public|private|protected|internal|static|async"
     r"|abstract|final|override|unsafe|const|data|sealed|open)\s+){0,5}"
     r"(?:class|interface|struct|enum|trait|impl|type|module|namespace|def|defp|fn|func|fun|function"
     r"|object|protocol|extension)\b[^{;=]{1,120}|[a-z_]\w*\s*\(\)\s*(?=\{)"
 )
-_IMPORTS: Final = re.compile(r"""(?:from|require\(|import\()\s*['"](\.{1,2}/[^'"\n]{1,200})['"]""")
-_SKILL: Final = re.compile(r"(?:.*/)?\.(?:claude|agents)/skills/[^/]+/SKILL\.md", re.DOTALL)
-_BESIDE_SKILL: Final = re.compile(r"(?:.*/)?\.(?:claude|agents)/skills/[^/]+/.+", re.DOTALL)
+_IMPORTS: Final = r"""(?:from|require\(|import\()\s*['"](\.{1,2}/[^'"\n]{1,200})['"]"""
+_OF_SKILLS: Final = ((".claude", "skills"), (".agents", "skills"))
 _NO_GRAMMAR: Final = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
 def _is_skill(path: str) -> bool:
-    return _SKILL.fullmatch(path) is not None
+    parts = path.split("/")
+    return parts[-1] == "SKILL.md" and tuple(parts[-4:-2]) in _OF_SKILLS
 
 
 def _is_note(path: str) -> bool:
-    return path.rpartition("/")[2] == "AGENTS.md" or _BESIDE_SKILL.fullmatch(path) is not None
+    """Say whether a path is an AGENTS.md, or lies in the directory of a skill."""
+    parts = path.split("/")
+    pairs = itertools.pairwise(parts[:-2])
+    return parts[-1] == "AGENTS.md" or any(pair in _OF_SKILLS for pair in pairs)
 
 
 def _score(path: str, wanted: set[str]) -> int:
@@ -518,14 +533,20 @@ def _score(path: str, wanted: set[str]) -> int:
     return len(parts & wanted) + sum(part.rstrip("s") in wanted for part in parts - wanted)
 
 
+@functools.lru_cache(maxsize=1)
 def _grammar(text: str) -> ast.Module:
     """Read a program of Python, whose odd escapes are nobody's business here."""
+    import ast
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text)
 
 
 def _defined(node: ast.stmt, indent: str) -> Iterator[str]:
+    import ast
+
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
         yield f"{indent}{node.lineno} def {node.name}({ast.unparse(node.args)}){gives}"[:120]
@@ -538,11 +559,16 @@ def _defined(node: ast.stmt, indent: str) -> Iterator[str]:
 
 
 def _imported(text: str, parent: str) -> Iterator[str]:
+    import ast
+
     try:
         tree = _grammar(text)
     except _NO_GRAMMAR:
         return
-    for node in ast.walk(tree):
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # what an import can stand in: expressions are most of a program
+        for part in ("body", "cases", "handlers", "orelse", "finalbody"):
+            nodes += getattr(node, part, ())
         if isinstance(node, ast.Import):
             yield from (one.name.replace(".", "/") for one in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -687,23 +713,61 @@ def _plainly(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno else "it failed").lower()
 
 
-def _git(root: str, *words: str) -> list[str] | None:
-    """Ask the agent's private git for a list; None when there is no git here."""
+def _git(root: str, *words: str, meanwhile: Callable[[], object] = bool) -> list[str] | None:
+    """Ask the agent's private git for a list; None when there is no git here.
+
+    ``meanwhile`` is done while git works.
+    """
+    words = ("-C", root, "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words)
+    ours, theirs = os.pipe()
     try:
-        done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_LISTING_SECONDS,
-            check=False,
+        # Not `subprocess`, whose import takes longer than git: every agent's start waits for this.
+        pid = os.posix_spawnp(
+            "git",
+            ("git", *words),
+            os.environ,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, theirs, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ),
+            setsigdef=(signal.SIGPIPE,),
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
+        os.close(ours)
         return None
-    if done.returncode:
+    finally:
+        os.close(theirs)
+    try:
+        meanwhile()
+        said = _drained(ours, time.monotonic() + _LISTING_SECONDS)
+    except BaseException:
+        _stopped(pid)
+        raise
+    finally:
+        os.close(ours)
+    if said is None:
+        _stopped(pid)
         return None
-    return [os.fsdecode(part) for part in done.stdout.split(b"\0") if part]
+    if os.waitpid(pid, 0)[1]:
+        return None
+    return [os.fsdecode(part) for part in said.split(b"\0") if part]
+
+
+def _drained(pipe: int, until: float) -> bytes | None:
+    """Read a pipe to its end; None when that does not come in time."""
+    said = bytearray()
+    while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+        data = os.read(pipe, 1024 * 1024)
+        if not data:
+            return bytes(said)
+        said += data
+    return None
+
+
+def _stopped(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _walked(root: str) -> Iterator[str]:
@@ -735,6 +799,9 @@ def _ran(
     argv: Sequence[str], *, cwd: str, output: BinaryIO, seconds: float
 ) -> tuple[str, bytes, float]:
     """Run a command to its end; nothing it started lives when this is back."""
+    import subprocess
+
+    _keep_to_ourselves()
     began = time.monotonic()
     try:
         child = subprocess.Popen(
@@ -766,6 +833,8 @@ def _ran(
 def _listen(
     child: subprocess.Popen[bytes], pidfd: int, output: BinaryIO, until: float
 ) -> tuple[bytes, str]:
+    import selectors
+
     tail, room = bytearray(), _OUTPUT_BYTES
     assert child.stdout is not None  # noqa: S101 - it was asked for
     pipe = child.stdout.fileno()
@@ -815,6 +884,16 @@ def _children() -> list[int]:
         return []
 
 
+@functools.cache
+def _keep_to_ourselves() -> None:
+    """Have orphans of commands come to us, and let no command write into our own pipes."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _requests(stream: BinaryIO) -> Iterator[bytes | None]:
     """Give each line; None for one that is too long to be looked at."""
     while line := stream.readline(LINE_BYTES):
@@ -838,10 +917,6 @@ def _parsed(line: bytes | None) -> dict[str, Any]:
 
 def main() -> None:
     """Answer requests until there are no more; the first one says where and what may be done."""
-    libc = ctypes.CDLL(None)
-    # Orphans of a command come to us, and no command may write into our own pipes.
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     toolbox: Toolbox | None = None
     for line in _requests(sys.stdin.buffer):
         request = _parsed(line)

@@ -38,7 +38,7 @@ class Request:
 
     @property
     def body(self) -> Block:
-        """Give the request as the API takes it."""
+        """Give the request as the API takes it, but for how the reply is to come."""
         output: Block = {}
         if self.effort is not None:
             output["effort"] = self.effort
@@ -61,8 +61,13 @@ class Request:
     @property
     def size(self) -> int:
         """The bytes of the request."""
-        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
-        return len(text.encode("utf-8", "surrogatepass"))
+        return len(encoded(self.body))
+
+
+def encoded(body: Block) -> bytes:
+    """Give JSON as it is sent; a mark stands for what is no text, which a repository may hold."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

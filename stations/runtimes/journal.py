@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,8 +66,9 @@ def save(session: Session, papers: Path, *, hide: Callable[[str], str]) -> None:
     A model may have been shown anything, also what a careless person committed or said: every
     text goes through ``hide`` first.
     """
-    value = _hidden({"schema": SCHEMA, **asdict(session)}, hide)
-    text = json.dumps(value, ensure_ascii=True)
+    # Not `asdict`, which copies the whole conversation once more, in every turn.
+    value = {field.name: getattr(session, field.name) for field in fields(session)}
+    text = json.dumps(_hidden({"schema": SCHEMA, **value}, hide), ensure_ascii=True)
     made = papers / f"{NAME}.new"
     made.write_text(text, "ascii")
     made.replace(papers / NAME)

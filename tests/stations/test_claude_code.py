@@ -54,7 +54,7 @@ from worktrees.scope import Scope
 SCOPE = ("src/api/**",)
 SNOOP = """
 cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'
-grep -rs canary /tmp /.factory "$HOME"
+grep -rs canary-5f0f /tmp /.factory "$HOME"
 echo x > src/core.py
 """
 REPORT: dict[str, Any] = {
@@ -183,7 +183,7 @@ def test_work_in_scope_lands_and_work_outside_is_refused_by_agent_and_kernel(
         assert "src/core.py: Read-only file system" in seen
         assert "ANTHROPIC_API_KEY=held-by-the-factory" in seen
         assert KEY not in seen
-        assert "canary" not in seen.replace("grep -rs canary", "")
+        assert "canary-5f0f" not in seen.replace("grep -rs canary-5f0f", "")
         assert spied(tmp_path) == []
         assert "Speak plainly." in model.requests[0].first
         assert len(kept.calls) == len(model.requests) == 8

@@ -118,7 +118,7 @@ def test_work_in_scope_lands_and_the_kernel_refuses_the_rest(tmp_path: Path) -> 
     """An edit in scope is Done, one outside fails, and no key is anywhere in the sandbox."""
     snoop = (
         "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'; "
-        'grep -rs canary /tmp /.factory "$HOME"'
+        'grep -rs canary-5f0f /tmp /.factory "$HOME"'
     )
     script = [
         shell("sed -i s/u/user/ src/api/users.py"),

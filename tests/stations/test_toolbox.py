@@ -14,7 +14,7 @@ import pytest
 from stations import toolbox
 from stations.contract import Kind
 from stations.runtimes.task import Control
-from stations.runtimes.toolbox_door import ToolboxDoor, ToolboxGone, opened, rules
+from stations.runtimes.toolbox_door import START, ToolboxDoor, ToolboxGone, opened, rules
 from stations.sandbox import DockerOptions, Sandbox, choose
 from stations.seat import sit
 from tests.run import ROOT, run
@@ -467,6 +467,35 @@ def test_lines_that_are_no_requests_do_not_end_the_loop(tmp_path: Path) -> None:
     assert [one["ok"] for one in answers] == [True, False, False, False, False, False, True]
     assert answers[-1]["id"] == 6
     assert ran.err == b""
+
+
+def test_another_build_of_python_takes_the_source_and_not_our_bytecode(tmp_path: Path) -> None:
+    """What was compiled here is not even looked at where the interpreter is not just this one."""
+    begin = {"root": str(tmp_path), "globs": [], "write": [], "read": [], "shown": []}
+    line = json.dumps({"id": 7, "do": "begin", "with": {**begin, "commands": [], "names": []}})
+    words = ("-I", "-S", "-c", START, "3.99.0 another", "4", toolbox.__file__)
+
+    ran = run(
+        [Path(sys.executable).resolve(), *words], cwd=tmp_path, stdin=f"\0\0\0\0{line}\n".encode()
+    )
+
+    assert json.loads(ran.out) == {"id": 7, "ok": True, "text": "ready"}
+    assert ran.err == b""
+
+
+def test_its_start_imports_nothing_that_only_some_requests_need(tmp_path: Path) -> None:
+    """Every agent waits for it: what is slow to import comes with the request that needs it."""
+    program = "import sys; sys.path.append(sys.argv[1]); import toolbox; print(*sys.modules)"
+    place = str(Path(toolbox.__file__).parent)
+
+    ran = run(
+        [Path(sys.executable).resolve(), "-I", "-S", "-B", "-c", program, place], cwd=tmp_path
+    )
+
+    late = {"ast", "ctypes", "selectors", "subprocess", "threading", "typing"}
+    loaded = {*ran.text.split()}
+    assert "toolbox" in loaded
+    assert not late & loaded
 
 
 def test_it_stands_alone() -> None:
