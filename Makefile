@@ -2,13 +2,13 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 JOBS ?= logical
-# What the caller's shell has activated must not decide which code runs.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# What the caller's shell has activated must not decide which code runs, nor how fast it starts.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check fmt test soak bench lock clean
+.PHONY: help setup demo demo-github check fmt test soak bench lock clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv and install what is missing (every other verb does this first)
 	@scripts/setup
@@ -16,11 +16,15 @@ setup: ## make .venv and install what is missing (every other verb does this fir
 demo: setup ## run a whole line on a sample repository: no key, no network
 	@$(PY) -m factory demo
 
-check: setup ## format, lint, types, import layers
+demo-github: setup ## let an issue become a pull request on a GitHub of this machine: no key, no network
+	@PYTHONPATH=. $(PY) examples/github/demo.py
+
+check: setup ## format, lint, types, import layers, workflows
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+	@scripts/lint-workflows
 
 fmt: setup ## put the code into shape
 	$(PY) -m ruff format .
@@ -28,7 +32,8 @@ fmt: setup ## put the code into shape
 
 test: setup ## the whole suite, without the long runs
 	@scripts/agents --try
-	$(PY) -m pytest -n $(JOBS) -q
+	@$(PY) -m compileall -q factory stations worktrees
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -q
 
 soak: setup ## the long suites: kill storms, fuzzed worlds, real agents
 	@scripts/agents || echo "without them the tests of real agents are skipped" >&2
@@ -41,5 +46,5 @@ lock: setup ## pin requirements/*.txt anew from pyproject.toml
 	@scripts/lock
 
 clean: ## remove what the other verbs made, .venv included
-	rm -rf .venv .agents dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* benchmarks/out examples/projects/work
+	rm -rf .venv .agents .lint dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* benchmarks/out examples/projects/work
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.warm import Warm
+
 ROOT = Path(__file__).resolve().parents[1]
 """The directory that holds the three packages."""
 
@@ -73,15 +75,38 @@ def run(
     check: bool = True,
 ) -> Ran:
     """Run a program to its end and give what it said; ``env`` adds to the pinned environment."""
-    child = start(argv, cwd=cwd, env=env)
+    return finished(start(argv, cwd=cwd, env=env), argv, stdin=stdin, timeout=timeout, check=check)
+
+
+def command(
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float = 60,
+) -> Ran:
+    """Run the factory's command line to its end and give what it said, whatever its code."""
+    child = Warm(words, cwd=cwd, env=environment(**env))
+    return finished(child, words, timeout=timeout, check=False)
+
+
+def finished(
+    child: "Child | Warm",
+    argv: Sequence[str | bytes | Path],
+    *,
+    stdin: bytes = b"",
+    timeout: float,
+    check: bool,
+) -> Ran:
+    """Wait until a started program has ended, end it when that takes too long, and give it."""
     try:
         out, err = child.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired as late:
+    except (subprocess.TimeoutExpired, TimeoutError) as late:
         msg = f"{argv!r} did not end in {timeout} s"
         raise RunError(msg) from late
     finally:
         end(child)
-    ran = Ran(code=child.returncode, out=out, err=err)
+    ran = Ran(code=child.wait(), out=out, err=err)
     if check and ran.code:
         said = (err or out)[-4000:].decode(errors="backslashreplace")
         msg = f"{argv!r} ended with {ran.code}: {said}"
@@ -107,7 +132,7 @@ def start(
     )
 
 
-def end(child: Child) -> None:
+def end(child: Child | Warm) -> None:
     """Kill a program with its whole process group, when it still lives, and reap it."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

@@ -14,7 +14,8 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tests.conftest import make_repository
-from tests.run import ROOT, Ran, end, run, start
+from tests.run import ROOT, Ran, command, end, environment, run, start
+from tests.warm import Warm
 
 AGENT = 'echo "made $FACTORY_JOB $FACTORY_ATTEMPT $(cat /proc/sys/kernel/random/uuid)"'
 WRITES = f"{AGENT} > jobs/$FACTORY_JOB/x.txt\n"
@@ -83,7 +84,7 @@ class Toy:
     def factory(self, *argv: str, failpoint: str = "", timeout: float = 50) -> Ran:
         """Run the real command line in the checkout and give what it said."""
         env = _environment(failpoint)
-        return run(_argv(argv), cwd=self.path, env=env, timeout=timeout, check=False)
+        return command(argv, cwd=self.path, env=env, timeout=timeout)
 
     def run(self, *options: str, failpoint: str = "") -> Ran:
         """Run all jobs of the toy."""
@@ -104,7 +105,10 @@ class Toy:
         """Start the command line in the background."""
         words = argv or ("run", "--yes", "--trust", "--json")
         env = _environment(failpoint)
-        return Started(start([*prefix, *_argv(words)], cwd=self.path, env=env), self)
+        if prefix:
+            argv = [*prefix, sys.executable, "-m", "factory", *words]
+            return Started(start(argv, cwd=self.path, env=env), self)
+        return Started(Warm(words, cwd=self.path, env=environment(**env)), self)
 
     def finish(self) -> dict[str, Any]:
         """Resume until it is over, or run anew when nothing was placed; give the document."""
@@ -232,10 +236,6 @@ def living(*words: str) -> tuple[str, ...]:
         if state not in {"Z", "X"} and any(word in line for word in words):
             found.append(f"{place.name} {state} {line[:300]}")
     return tuple(found)
-
-
-def _argv(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "factory", *words]
 
 
 def _environment(failpoint: str) -> dict[str, str]:

@@ -398,7 +398,7 @@ def test_jobs_may_stand_in_a_file_of_their_own(user: User, tmp_path: Path) -> No
     assert 'did you mean "scope"' in wrong["error"]
     assert 'the id "filed" is taken' in twice["error"]
     assert "does not exist" in missing["error"]
-    assert "issues" in issue["error"]
+    assert 'no git remote "origin"' in issue["error"]
 
 
 def test_a_resume_needs_the_line_as_it_was(user: User) -> None:
@@ -412,7 +412,7 @@ def test_a_resume_needs_the_line_as_it_was(user: User) -> None:
     assert "configuration changed" in error["error"]
     with ExitStack() as stack:
         child = begun(user, stack, "run", "--trust", "--json")
-        soon(lambda: "started" in kinds(user))
+        soon(lambda: user.document("status", schema="factory.status/1")["run"] != first)
         held = user.document("resume", first, schema="factory.error/1", code=6)
         letter = user.document("tell", "--run", first, "one", "yes", schema="factory.letter/1")
         user.document("kill", "slow", schema="factory.letter/1")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.run import ROOT, Ran, run
+from tests.run import ROOT, Ran, command, run
 
 FILES: Mapping[str, str] = {
     "agent.sh": "set -e\neval \"$(sed -n '3,/^You may change:/p' | sed '$d')\"\n",
@@ -80,13 +80,8 @@ class User:
         timeout: float = 60,
     ) -> Ran:
         """Type a command and see that it ends with this exit code; None allows any."""
-        ran = run(
-            [*self.program, *words],
-            cwd=cwd or self.checkout,
-            env=self.env | (env or {}),
-            timeout=timeout,
-            check=False,
-        )
+        env = self.env | (env or {})
+        ran = command(words, cwd=cwd or self.checkout, env=env, timeout=timeout)
         said = f"{words} ended with {ran.code}\n{ran.out.decode()}\n{ran.err.decode()}"
         assert code in {None, ran.code}, said
         assert b"Traceback" not in ran.err, said
