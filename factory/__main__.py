@@ -2,10 +2,10 @@
 
 import sys
 
-from factory.cli import acting, looking, reading, running, setting_up, splitting
+from factory.cli import acting, actions, forging, looking, reading, running, setting_up, splitting
 from factory.cli.app import run
 
-COMMANDS = (setting_up, running, splitting, looking, reading, acting)
+COMMANDS = (setting_up, running, forging, splitting, looking, reading, acting, actions)
 """The modules whose import gives the app its commands, in the order of the help."""
 
 

@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from factory import models, trust
+from factory import delivering, models, trust
 from factory import settings as configuration
 from factory import site as sites
 from factory.complaint import Complaint
 from factory.config.configured import Settings
+from factory.forge.connecting import address
+from factory.forge.failures import ForgeError
+from factory.forge.verdicts import names
 from factory.site import Site
+from factory.wording import clean, listed
 from stations.box import SandboxError
 from stations.contract import Kind
 from stations.models.prices import Prices
@@ -41,6 +45,9 @@ def look(site: Site) -> tuple[Finding, ...]:
     return (
         _git(),
         *_repository(site),
+        *_forge(site),
+        *_pulls(site),
+        *_checks(site),
         *_sandbox(site),
         _disk(site),
         *_commands(site),
@@ -90,6 +97,75 @@ def _repository(site: Site) -> Iterator[Finding]:
         yield Finding(name="target", ok=False, detail=detail, stops=True)
     else:
         yield Finding(name="target", ok=True, detail=f"{name} ({delivery.deliver})")
+
+
+def _forge(site: Site) -> Iterator[Finding]:
+    """Look whether the forge answers, as whom we come there, and what we may do."""
+    remote = site.settings.forge.remote
+    where = site.repository.personal("remote", "get-url", "--", remote, ok=range(256))
+    if where.code or address(where.text) is None:
+        return
+    said: list[str] = []
+    try:
+        sites.check_forge(site, given=False)
+        with delivering.connected(site, say=said.append) as forge:
+            login, rate = forge.door.me(), forge.door.rate()
+            known = forge.door.repository()
+            may = "may push" if known.pushes else "may not push: issues can be read, no more"
+            app = login.endswith("[bot]")
+            # Whoever may not push may not ask what anybody may.
+            asks = known.pushes and not app
+            level = f"{forge.door.permission(login)}, {may}" if asks else may
+    except (Complaint, ForgeError) as error:
+        hint = f"; {error.hint}" if isinstance(error, Complaint) and error.hint else ""
+        yield Finding(name="forge", ok=False, detail=f"{error}{hint}")
+        return
+    yield Finding(
+        name="forge",
+        ok=known.pushes or app,
+        detail=f"{known.full} at {forge.repo.host} as {login}: {level};"
+        f" {rate.left} of {rate.limit} requests are left until {rate.reset:%H:%M} UTC",
+    )
+
+
+def _checks(site: Site) -> Iterator[Finding]:
+    """Look whether the forge knows the checks that test stations wait for."""
+    stations = [spec for spec in site.settings.rules.tests if spec.checks]
+    if not stations:
+        return
+    said: list[str] = []
+    try:
+        sites.check_forge(site, given=False)
+        with delivering.connected(site, say=said.append) as forge:
+            onto = site.settings.target or forge.door.repository().default
+            tip = forge.door.branch(onto)
+            known = () if tip is None else names(forge.door.checks(tip), forge.door.statuses(tip))
+    except (Complaint, ForgeError) as error:
+        for spec in stations:
+            yield Finding(name=f"station {spec.name}", ok=False, detail=str(error), stops=True)
+        return
+    for spec in stations:
+        missing = [name for name in spec.checks if name not in known]
+        did = f"its checks of {onto} are: {listed(map(clean, known)) or 'none'}"
+        detail = f"the forge does not know {listed(map(repr, missing))}; {did}" if missing else did
+        # What agents wrote is run there, before any person has looked at it.
+        hint = "; their workflow must run on pushes to factory/proof/**, and hold no secret"
+        yield Finding(name=f"station {spec.name}", ok=not missing, detail=detail + hint)
+
+
+def _pulls(site: Site) -> Iterator[Finding]:
+    """Look at what the forge's rules would refuse of a pull request, where runs end in one."""
+    if site.settings.deliver != "pr":
+        return
+    try:
+        sites.check_forge(site, given=False)
+        found = delivering.obstacles_of(site, sites.deliver_to(site, sites.new_run()))
+    except Complaint as error:
+        detail = f"{error.what}; {error.hint}" if error.hint else error.what
+        yield Finding(name="pull requests", ok=False, detail=detail, stops=True)
+        return
+    for each in found:
+        yield Finding(name="pull requests", ok=each.ok, detail=each.text, stops=each.stops)
 
 
 def _sandbox(site: Site) -> Iterator[Finding]:

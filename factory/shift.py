@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from types import FrameType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from factory import models
 from factory import site as sites
@@ -22,6 +22,7 @@ from factory.crew import Answer, ThreadCrew, Worker
 from factory.ending import exit_code
 from factory.events import (
     Closing,
+    Delivered,
     Event,
     Killed,
     Landed,
@@ -29,8 +30,11 @@ from factory.events import (
     Paused,
     Place,
     Placed,
+    Proposed,
+    PullMerged,
     Reason,
     Refused,
+    Reproduced,
     Resting,
     Retried,
     Settled,
@@ -48,7 +52,7 @@ from factory.wording import masked
 from stations.bench import Bench, rooms_of
 from stations.box import Sandbox
 from stations.coding import Coding
-from stations.contract import Job, Kind, Lost, Red, Trial
+from stations.contract import Green, Job, Kind, Lost, Red, Trial
 from stations.reading import Reading
 from stations.reviewing import Reviewing
 from stations.seat import rescue
@@ -63,6 +67,14 @@ from worktrees.names import JobId, Oid, RunId, StationName, base_ref, default_ta
 from worktrees.policy import Rules as ChangeRules
 from worktrees.pool import Pool
 from worktrees.workspace import Plain, Reaper
+
+if TYPE_CHECKING:
+    from factory.delivering import Courier
+    from factory.forge.proofs import Proofs
+    from factory.outgoing import Outgoing
+    from factory.proving import Proving
+
+# The forge's modules are imported where a run needs a forge: most runs need none.
 
 WARM: Final = 2
 """Workspaces grown beyond the number of seats."""
@@ -79,11 +91,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a person asked for: the jobs, and the options a resume must see again."""
+    """What a person asked for: the jobs, and the options a resume must see again.
+
+    With a ``base`` the run begins there and lands on a branch of its own. ``when_red`` gives the
+    jobs to place instead where the base is red under its own tests; without it, such a base is
+    refused. ``credit`` names people whose work every landing builds on.
+    """
 
     jobs: tuple[Job, ...]
     options: Mapping[str, str]
     sandbox: Sandbox
+    base: Oid | None = None
+    when_red: Callable[[Red], tuple[Job, ...]] | None = None
+    credit: tuple[str, ...] = ()
 
 
 class Clock:
@@ -122,24 +142,25 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
         recover_all(site, ledger, order.sandbox, say=say)
         sites.check_room(site)
         run = sites.new_run()
-        delivery = sites.deliver_to(site, run)
+        base = order.base
+        delivery = sites.deliver_to(site, run) if base is None else sites.beside(run, base)
         sites.check_repository(site, delivery)
         sites.check_stations(site, order.jobs)
+        if delivery.onto:
+            from factory import delivering
+
+            delivering.check(site, delivery, say=say)
         event = Opened(
             run=run,
             base=delivery.base,
             target=delivery.target,
             deliver=delivery.deliver,
+            onto=delivery.onto,
             rules=site.settings.rules,
             options=order.options,
             promise="" if order.sandbox.contains else "no sandbox: nothing is contained",
         )
         clock = Clock()
-        events: list[Event] = [event, Placed(jobs=order.jobs)]
-        events += [
-            Refused(job=job, why=why)
-            for job, why in sites.refusals_of(site.settings.rules, order.jobs).items()
-        ]
         shift = _Shift(
             site,
             ledger,
@@ -150,14 +171,42 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
             watch,
             say,
             expected=len(order.jobs),
+            credit=order.credit,
         )
         with shift:
-            shift.check_base()
+            jobs = _jobs(order, shift.base_verdict(), delivery.base, say)
+            events: list[Event] = [event, Placed(jobs=jobs)]
+            events += [
+                Refused(job=job, why=why)
+                for job, why in sites.refusals_of(site.settings.rules, jobs).items()
+            ]
             _make_refs(site, run, delivery)
             return shift.work(events)
 
 
-def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say) -> Line:
+def _jobs(order: Order, red: Red | None, base: Oid, say: Say) -> tuple[Job, ...]:
+    """Give the jobs to place; complain, with the failing tail, of an unforeseen red base."""
+    if red is None:
+        return order.jobs
+    if order.when_red is None:
+        raise Complaint(
+            f"the base {base[:12]} is red before anything started ({red.owner}):\n{red.tail}",
+            hint="repair it, or name a green base with `--onto BRANCH`",
+            code=7,
+        )
+    say(f"the base is red ({red.owner}), as was to be expected: only what makes it green can land")
+    return order.when_red(red)
+
+
+def resume(
+    site: Site,
+    run: RunId,
+    sandbox: Sandbox,
+    *,
+    watch: Watcher,
+    say: Say,
+    credit: tuple[str, ...] = (),
+) -> Line:
     """Take a run up where it was left, however it was left."""
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
         recover_all(site, ledger, sandbox, say=say)
@@ -169,7 +218,18 @@ def resume(site: Site, run: RunId, sandbox: Sandbox, *, watch: Watcher, say: Say
         if left:
             sites.check_stations(site, left)
         clock = Clock(ledger.last(run))
-        shift = _Shift(site, ledger, reaper, sandbox, line, clock, watch, say, expected=len(left))
+        shift = _Shift(
+            site,
+            ledger,
+            reaper,
+            sandbox,
+            line,
+            clock,
+            watch,
+            say,
+            expected=len(left),
+            credit=credit,
+        )
         with shift:
             if shift.ground.tip() is None:
                 target, tip = line.target, line.gate.target
@@ -247,7 +307,7 @@ def tidy(site: Site, line: Line) -> janitor.Tidied:
     landed = {
         work.job.id: work.commit
         for work in line.jobs.values()
-        if isinstance(work.place, Landed) and work.commit is not None
+        if isinstance(work.place, Landed | Proposed) and work.commit is not None
     }
     keep = [
         work.job.id
@@ -361,14 +421,17 @@ class _Shift:
         say: Say,
         *,
         expected: int,
+        credit: tuple[str, ...],
     ) -> None:
         self._expected = expected
+        self._post: Outgoing | None = None
         self._site = site
         self._ledger = ledger
         self._say = say
         self._clock = clock
         self._watch = watch
         self._answers: queue.SimpleQueue[Answer | Event] = queue.SimpleQueue()
+        self._ending = threading.Event()
         self._line = line
         self._reaper = reaper
         self._sandbox = sandbox
@@ -382,6 +445,7 @@ class _Shift:
             me=sites.person(site),
             made=_made(line),
             say=say,
+            credit=credit,
         )
 
     def __enter__(self) -> Self:
@@ -420,13 +484,43 @@ class _Shift:
                 if spec.kind is not Kind.TEST
             }
             tester = Testing(bench=self.bench, specs=line.rules.stations)
-            self.crew = ThreadCrew(workers, tester, self._answers.put)
+            self.prover = stack.enter_context(self._forge_checks())
+            self.crew = ThreadCrew(workers, tester, self._answers.put, self.prover)
             stack.callback(self.crew.close)
+            stack.callback(self._ending.set)  # whoever waits for a rate limit to pass is let go
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @contextmanager
+    def _forge_checks(self) -> "Iterator[Proving | None]":
+        """Give who asks the forge for verdicts, where a station wants them; what is left goes."""
+        site, line = self._site, self._line
+        if not any(spec.checks for spec in line.rules.stations):
+            yield None
+            return
+        from factory.delivering import connected
+        from factory.forge.proofs import Proofs
+        from factory.proving import Proving
+
+        with connected(site, say=self._say, wait=self._ending.wait) as forge:
+            proofs = Proofs(git=site.repository.git, remote=forge.remote, say=self._say)
+            self._sweep(proofs, keep=proofs.live(line.run))
+            onto = line.onto or site.settings.target or ""
+            secrets = self.bench.secrets
+            try:
+                yield Proving(proofs=proofs, door=forge.door, onto=onto, secrets=secrets)
+            finally:
+                self._sweep(proofs)
+
+    def _sweep(self, proofs: "Proofs", keep: frozenset[Oid] = frozenset()) -> None:
+        """Remove the proofs of all runs for whose verdicts nobody waits."""
+        from factory.proving import awaited
+
+        runs = frozenset(proofs.left().values())
+        proofs.sweep(keep | awaited(self._ledger.line(run) for run in runs))
 
     def _set_up(self, bench: Bench) -> Bench:
         """Give the bench with what `[env] setup` makes; complain when that fails."""
@@ -440,30 +534,27 @@ class _Shift:
             raise Complaint(f"[env] setup failed: {error}", code=7) from error
         return replace(bench, surroundings=made)
 
-    def check_base(self) -> None:
-        """Complain, with the failing tail, when the base does not pass its own required tests."""
+    def base_verdict(self) -> Red | None:
+        """Give how the base fails its own required tests; None when it passes, or none are."""
         trial = self._base_trial()
         if trial is None:
             self._say("nothing tests this line: what agents make lands as it is")
-            return
+            return None
         verdict = self._ledger.verdict(trial.tree, trial.key)
         if verdict is None or verdict.kind != "green":
             self._say("testing the base")
             verdict = try_tree(self.bench, trial, stop=threading.Event())
+            if self.prover is not None and trial.outside and isinstance(verdict, Green):
+                self._say("asking the forge about the base")
+                verdict = self.prover.base(trial, threading.Event())
         if isinstance(verdict, Lost):
             raise Complaint(f"the tests cannot run: {verdict.why}", code=7)
         self._ledger.keep(verdict)
-        if isinstance(verdict, Red):
-            raise Complaint(
-                f"the base {self._line.base[:12]} is red before anything started"
-                f" ({verdict.owner}):\n{verdict.tail}",
-                hint="repair it, or name a green base with `--onto BRANCH`",
-                code=7,
-            )
+        return verdict if isinstance(verdict, Red) else None
 
     def _base_trial(self) -> Trial | None:
         line = self._line
-        checks = tuple(spec.check() for spec in line.rules.tests if spec.required and spec.run)
+        checks = tuple(spec.check() for spec in line.rules.tests if spec.required)
         if not checks:
             return None
         tree = self._site.repository.git.tree_of(line.base)
@@ -481,13 +572,20 @@ class _Shift:
             watch=self._watched,
         )
         mail = _Mail(self._ledger, self._line.run)
-        with _signals(floor, self._answers):
+        with self._outgoing(floor), _signals(floor, self._answers):
             # A pause that was asked for while nobody worked must not stop who was told to go on.
             first = [e for e in mail.collect(floor.line) if not isinstance(e, Paused)]
             floor.tick([*events, *first])
             operate(floor, self._answers, mail, self._clock)
             mail.settle()
         self._stack.close()  # everybody has left before the janitor comes
+        self._drain(floor)
+        if floor.line.deliver == "pr":
+            try:
+                self._courier(floor).deliver()
+            except KeyboardInterrupt:
+                self._say(f"interrupted; `factory resume {floor.line.run}` goes on delivering")
+                raise
         tidy(self._site, floor.line)
         self._reaper.drain()
         if not any(unsettled(work.place) for work in floor.line.jobs.values()):
@@ -498,10 +596,42 @@ class _Shift:
             self._say(_stopped(floor.line.closing))
         return floor.line
 
+    def _courier(self, floor: Floor) -> "Courier":
+        """Give who offers what landed as pull requests, where the run is to end so."""
+        from factory.delivering import Courier
+
+        return Courier(
+            site=self._site,
+            bench=self.bench,
+            line=lambda: floor.line,
+            record=lambda event: floor.tick([event]),
+            say=self._say,
+        )
+
+    @contextmanager
+    def _outgoing(self, floor: Floor) -> Iterator[None]:
+        """Offer each landing while the run goes on, where every job has its pull request."""
+        if floor.line.deliver != "pr" or self._site.settings.forge.pulls != "job":
+            yield
+            return
+        from factory.outgoing import Outgoing
+
+        with Outgoing(courier=self._courier(floor), put=self._answers.put) as self._post:
+            yield
+
+    def _drain(self, floor: Floor) -> None:
+        """Put on record what was told when nobody listened any more: it happened."""
+        while not self._answers.empty():
+            event = self._answers.get()
+            if isinstance(event, Delivered | Reproduced | PullMerged):
+                floor.tick([event])
+
     def _watched(self, line: Line, event: Event, now: float) -> None:
         self.bench.pool.rebase(line.gate.target, ahead=_ahead(line))
         self._reaper.wake()
         self._watch(line, event, now)
+        if self._post is not None:
+            self._post.seen(event)
 
 
 def _stopped(closing: Closing) -> str:

@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples"
 PROJECTS = sorted(path.parent.name for path in (EXAMPLES / "projects").glob("*/jobs.toml"))
 
 
-@pytest.mark.parametrize("name", ["quick-start", "agent"])
+@pytest.mark.parametrize("name", ["quick-start", "agent", "github"])
 def test_an_example_to_copy_is_accepted_as_it_is(name: str) -> None:
     """Whoever copies an example's factory.toml gets no error and no warning."""
     settings = load(EXAMPLES / name, flags={}, tracked=None, environ={"HOME": "/nonexistent"})
@@ -93,3 +93,12 @@ def test_the_mender_refuses_a_brief_without_a_task(checkout: Path, tmp_path: Pat
 
         assert ran.code == 2
         assert run(["git", "status", "--porcelain"], cwd=checkout).text == ""
+
+
+@pytest.mark.soak
+def test_the_github_demo_ends_as_it_is_meant_to() -> None:
+    """An issue becomes a draft that tells the truth, is merged, closed, and known to be landed."""
+    ran = run([sys.executable, EXAMPLES / "github/demo.py"], env={"PYTHONPATH": str(ROOT)})
+
+    assert b"Fixes #1" in ran.out
+    assert b"NO " not in ran.out

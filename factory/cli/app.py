@@ -24,7 +24,20 @@ from factory.wording import block, clean, masked
 DISTRIBUTION: Final = "coding-agent-factory"
 INTERRUPTED: Final = 130
 ORDER: Final[tuple[str | None, ...]] = (
-    *("demo", "init", "doctor", "plan", "run", "status", "watch", "logs", "why", "diff", "events"),
+    *(
+        "demo",
+        "init",
+        "doctor",
+        "plan",
+        "run",
+        "pull",
+        "status",
+        "watch",
+        "logs",
+        "why",
+        "diff",
+        "events",
+    ),
     *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "split", "clean"),
     *("trust", "config", "completion"),
 )
@@ -185,6 +198,7 @@ def _expected(error: Exception) -> Complaint | None:
 
     from factory.calls import CallsError
     from factory.config.mistakes import ConfigErrors
+    from factory.forge.failures import ForgeError, Limited, remedy
     from factory.ledger import LedgerError
     from stations.box import SandboxError
     from worktrees.git import GitError, NotARepository
@@ -198,6 +212,13 @@ def _expected(error: Exception) -> Complaint | None:
                 f"{Path.cwd()} is not in a git repository that can be used",
                 hint=f"git says: {clean(str(error))}",
                 code=2,
+            )
+        case ForgeError():
+            asked = f" (request {error.request_id})" if error.request_id else ""
+            return Complaint(
+                f"the forge: {error.message}{asked}",
+                hint=remedy(error),
+                code=75 if isinstance(error, Limited) else 7,
             )
         case LedgerError() | CallsError() | SandboxError():
             return Complaint(str(error), hint="factory doctor", code=7)

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from factory.site import Site
+
+
+NO_SETTINGS: Final = frozenset(
+    {"trust", "no_sandbox", "label", "pr", "pr_head", "pr_round", "pr_credit"}
+)
+"""Options of a run that are kept with it and that no setting has."""
 
 
 def here(options: Mapping[str, str]) -> "Site":
@@ -19,7 +25,7 @@ def here(options: Mapping[str, str]) -> "Site":
     repository = open_repository(Path.cwd(), user={"HOME": str(environment.home)})
     place = repository.checkout or repository.common
     flags: dict[str, object] = {
-        name: value for name, value in options.items() if name not in ("trust", "no_sandbox")
+        name: value for name, value in options.items() if name not in NO_SETTINGS
     }
     if "seats" in flags:
         flags["seats"] = int(options["seats"])

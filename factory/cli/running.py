@@ -1,16 +1,18 @@
 """Commands that run the line: plan, run, resume, demo."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from factory.cli.app import Json, command, emit, say
+from factory.cli.app import INTERRUPTED, Json, command, emit, say
 from factory.cli.finding import at_work, ledger_of, run_of
 from factory.cli.place import here
 from factory.complaint import Complaint
@@ -18,17 +20,22 @@ from factory.complaint import Complaint
 if TYPE_CHECKING:
     from factory.line import Line
     from factory.planning import Forecast, Plan
+    from factory.repairing import Delivered, Errand, Repair
+    from factory.shift import Order
     from factory.site import Site
+    from stations.box import Sandbox
     from stations.contract import Job
-    from worktrees.names import JobId
+    from worktrees.names import JobId, Oid
 
 ISSUE: Final = ("gh:", "https://", "http://")
+_NUMBER: Final = re.compile(r"#?([1-9][0-9]{0,8})")
 
 Jobs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[JOB]...",
-        help="A text, @file.toml with [[job]] tables, or nothing: the jobs of factory.toml.",
+        help="A text, @file.toml with [[job]] tables, gh:12 or an issue's address, or nothing:"
+        " the jobs of factory.toml.",
         show_default=False,
     ),
 ]
@@ -43,6 +50,10 @@ Budget = Annotated[
 ]
 Only = Annotated[
     str | None, typer.Option("--only", metavar="STATION", help="Only the jobs of this station.")
+]
+PullRequest = Annotated[
+    int | None,
+    typer.Option("--pr", min=1, metavar="N", help="Repair this pull request instead."),
 ]
 Kind = Annotated[
     str | None,
@@ -69,7 +80,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before starti
 @command(
     "plan",
     short="Show what `run` would do: jobs, order, overlaps, warnings. Starts nothing.",
-    examples=("factory plan", "factory plan @jobs.toml", 'factory plan "Fix the typo" --json'),
+    examples=(
+        "factory plan",
+        "factory plan @jobs.toml",
+        'factory plan "Fix the typo" --json',
+        "factory plan gh:12",
+        "factory plan --pr 34",
+    ),
 )
 def plan_command(
     jobs: Jobs = None,
@@ -78,15 +95,20 @@ def plan_command(
     seats: Seats = None,
     only: Only = None,
     agent: AgentOption = None,
+    pr: PullRequest = None,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Print the plan."""
     from factory.views import documents, show
 
-    options = _options(onto=onto, deliver=deliver, seats=seats, agent=agent)
+    options = options_of(onto=onto, deliver=deliver, seats=seats, agent=agent)
     site = here(options)
-    wanted = jobs_of(site, jobs or [], only=only)
-    plan = _plan(site, wanted)
+    if pr is None:
+        plan = _plan(site, jobs_of(site, jobs or [], only=only, trust=trust))
+    else:
+        repair = _repair(site, jobs, pr, only=only, trust=trust)
+        plan = _plan(site, repair.jobs, base=repair.errand.head)
     document = documents.plan_document(plan)
     if json:
         emit(document)
@@ -100,6 +122,8 @@ def plan_command(
     examples=(
         'factory run "Reject empty names in POST /users"',
         "factory run @jobs.toml --onto main --deliver merge",
+        "factory run gh:12 gh:15 --deliver pr   the issues 12 and 15",
+        "factory run --pr 34             repair a pull request: red checks, open review threads",
         "factory run --yes --json        the [[job]] entries of factory.toml",
     ),
 )
@@ -112,17 +136,16 @@ def run_command(
     only: Only = None,
     sandbox: Kind = None,
     agent: AgentOption = None,
+    pr: PullRequest = None,
     trust: Trust = False,
     no_sandbox: Bare = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Run the jobs and say what became of each."""
-    from factory import shift
     from factory import site as sites
-    from factory.views import show
 
-    options = _options(
+    options = options_of(
         onto=onto,
         deliver=deliver,
         seats=seats,
@@ -133,28 +156,83 @@ def run_command(
         no_sandbox=no_sandbox or None,
     )
     site = here(options)
-    wanted = jobs_of(site, jobs or [], only=only)
+    if pr is not None:
+        if onto is not None or deliver not in {None, "branch"}:
+            raise Complaint(
+                "--pr goes neither with --onto nor with another --deliver than branch",
+                hint="new commits go onto the pull request; `--deliver branch` pushes nothing",
+            )
+        sites.check_trust(site, given=trust)
+        found = _repair(site, jobs, pr, only=only, trust=trust)
+        if not found.jobs:
+            return nothing(f"pull request {pr}: nothing to repair", json=json)
+        return carry_out(site, found.jobs, options, repair=found, bare=no_sandbox, json=json)
+    wanted = jobs_of(site, jobs or [], only=only, trust=trust)
     if not wanted:
-        say("there is no job: give a text, @file.toml, or write [[job]] tables in factory.toml")
-        if json:
-            emit({"schema": "factory.run/1", "run": None, "jobs": []})
-        return 0
+        return nothing(
+            "there is no job: give a text, @file.toml, or write [[job]] tables in factory.toml",
+            json=json,
+        )
     sites.check_trust(site, given=trust)
-    for warning in (*site.settings.warnings, *_unbounded(site, wanted)):
-        say(f"note: {warning}")
     if not jobs and not yes and not json and sys.stdin.isatty() and sys.stdout.isatty():
-        from factory.views import documents
+        from factory.views import documents, show
 
         show.plan(documents.plan_document(_plan(site, wanted)))
         if not typer.confirm("Start?", default=True, err=True):
             return 0
-    box = sites.sandbox_of(site, without=no_sandbox)
+    return carry_out(site, wanted, options, bare=no_sandbox, json=json)
+
+
+def carry_out(
+    site: "Site",
+    jobs: "Sequence[Job]",
+    options: Mapping[str, str],
+    *,
+    repair: "Repair | None" = None,
+    bare: bool,
+    json: bool,
+) -> int:
+    """Run these jobs, say what became of each, and give the exit code."""
+    from factory import shift
+    from factory import site as sites
+    from factory.views import show
+
+    for warning in (*site.settings.warnings, *_unbounded(site, jobs)):
+        say(f"note: {warning}")
+    box = sites.sandbox_of(site, without=bare)
     if not box.contains:
         say("no sandbox: agents and tests can read and write whatever you can")
-    order = shift.Order(jobs=tuple(wanted), options=options, sandbox=box)
+    order = order_of(jobs, options, box, repair)
     with show.progress(site.environment, quiet=json) as watch:
         line = shift.start(site, order, watch=watch, say=say)
-    return _report(site, line, json=json)
+    return _report(site, line, json=json, left=repair.left if repair is not None else ())
+
+
+def order_of(
+    jobs: "Sequence[Job]", options: Mapping[str, str], box: "Sandbox", repair: "Repair | None"
+) -> "Order":
+    """Give what a run is asked for; one that repairs begins at the head that was read."""
+    from factory.shift import Order
+
+    order = Order(jobs=tuple(jobs), options=options, sandbox=box)
+    if repair is None:
+        return order
+    errand = repair.errand
+    return replace(
+        order,
+        options={**options, **errand.options},
+        base=errand.head,
+        when_red=repair.together,
+        credit=errand.credit,
+    )
+
+
+def nothing(why: str, *, json: bool) -> int:
+    """Say that there is nothing to do, which is no failure."""
+    say(why)
+    if json:
+        emit({"schema": "factory.run/1", "run": None, "jobs": []})
+    return 0
 
 
 @command(
@@ -176,7 +254,7 @@ def resume_command(
     json: Json = False,
 ) -> int:
     """Resume a run; nothing placed is nothing to do."""
-    from factory import shift
+    from factory import repairing, shift
     from factory import site as sites
     from factory.ledger import Ledger, Letter
     from factory.views import show
@@ -193,7 +271,7 @@ def resume_command(
         working = at_work(first.repository, reader, found)
         paused = any(letter.kind == "pause" for _, letter in reader.letters(found))
     assert opening.kind == "opened"  # noqa: S101  (every run begins so)
-    options = dict(opening.options) | _options(budget=budget)
+    options = dict(opening.options) | options_of(budget=budget)
     if working or paused:
         # A pause that nobody has read yet must not stop what is resumed now.
         with Ledger(first.ledger) as ledger:
@@ -215,7 +293,9 @@ def resume_command(
     with ledger_of(first.repository) as reader:
         history = [(record.event, record.at) for record in reader.records(found)]
     with show.progress(site.environment, quiet=json, history=history) as watch:
-        line = shift.resume(site, found, box, watch=watch, say=say)
+        errand = repairing.errand_of(options)
+        credit = errand.credit if errand is not None else ()
+        line = shift.resume(site, found, box, watch=watch, say=say, credit=credit)
     return _report(site, line, json=json)
 
 
@@ -276,7 +356,9 @@ def _beside_python() -> str:
     return f"{Path(sys.executable).parent}:{os.defpath}"
 
 
-def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Job]":
+def jobs_of(
+    site: "Site", words: Sequence[str], *, only: str | None, trust: bool = False
+) -> "list[Job]":
     """Give the jobs that the command line asks for, or those of the configuration."""
     from factory import settings
 
@@ -285,12 +367,18 @@ def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Jo
         found += site.settings.jobs
     for word in words:
         if word.startswith(ISSUE):
-            raise Complaint(f"{word}: this release cannot read issues yet", code=7)
+            continue
+        if number := _NUMBER.fullmatch(word.strip()):
+            hint = f"write gh:{number[1]} for issue {number[1]}"
+            raise Complaint(f"{word} alone says nothing to be done", hint=hint)
         taken = {job.id for job in found} | {job.id for job in site.settings.jobs}
         if word.startswith("@"):
             found += settings.jobs_file(Path(word[1:]), site.settings, taken_ids=taken)
         else:
             found.append(settings.job_from_text(word, site.settings, taken_ids=taken))
+    issues = [word for word in words if word.startswith(ISSUE)]
+    if issues:
+        found += _issues(site, issues, only=only, trust=trust, taken={job.id for job in found})
     if only is not None:
         found = _at(site, found, only)
     here = {job.id for job in found}
@@ -301,6 +389,39 @@ def jobs_of(site: "Site", words: Sequence[str], *, only: str | None) -> "list[Jo
     return found
 
 
+def _issues(
+    site: "Site", words: Sequence[str], *, only: str | None, trust: bool, taken: "set[JobId]"
+) -> "list[Job]":
+    from factory import pulling
+    from factory import site as sites
+    from factory.delivering import connected
+
+    sites.check_forge(site, given=trust)
+    rules = site.settings.rules
+    known = taken | {job.id for job in site.settings.jobs}
+    with connected(site, say=say) as forge:
+        return list(pulling.jobs_of(forge, rules, words, only=only, taken=known))
+
+
+def _repair(
+    site: "Site", words: Sequence[str] | None, number: int, *, only: str | None, trust: bool
+) -> "Repair":
+    from factory import repairing
+    from factory import site as sites
+    from factory.delivering import connected
+
+    if words:
+        raise Complaint("--pr takes no further jobs", hint=f"factory run --pr {number}")
+    sites.check_forge(site, given=trust)
+    with connected(site, say=say) as forge:
+        found = repairing.read(site, forge, number, only=only, say=say)
+    for text in found.left:
+        say(f"left out: {text}")
+    if found.logs is not None:
+        say(f"the whole logs lie in {found.logs}")
+    return found
+
+
 def _at(site: "Site", jobs: "Sequence[Job]", only: str) -> "list[Job]":
     if only not in {spec.name for spec in site.settings.rules.stations}:
         names = ", ".join(spec.name for spec in site.settings.rules.stations)
@@ -308,17 +429,17 @@ def _at(site: "Site", jobs: "Sequence[Job]", only: str) -> "list[Job]":
     return [job for job in jobs if job.route == only]
 
 
-def _plan(site: "Site", jobs: "Sequence[Job]") -> "Plan":
+def _plan(site: "Site", jobs: "Sequence[Job]", *, base: "Oid | None" = None) -> "Plan":
     from factory import forecast, planning
     from factory import site as sites
     from stations.bench import tracked
 
-    delivery = sites.deliver_to(site, sites.new_run())
-    known = forecast.forecasts(site, jobs, delivery.base)
+    start = sites.deliver_to(site, sites.new_run()).base if base is None else base
+    known = forecast.forecasts(site, jobs, start)
     return planning.plan(
         site.settings.rules,
         jobs,
-        tracked=tracked(site.repository.git, delivery.base),
+        tracked=tracked(site.repository.git, start),
         refused=sites.refusals_of(site.settings.rules, jobs),
         said=(
             *site.settings.warnings,
@@ -352,27 +473,79 @@ def _unbounded(site: "Site", jobs: "Sequence[Job]") -> "list[str]":
     return ["no budget in dollars or tokens: [line] budget, or --budget"]
 
 
-def _options(**given: object) -> dict[str, str]:
+def options_of(**given: object) -> dict[str, str]:
+    """Give what was given on the command line, as a run keeps it."""
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
-def _report(site: "Site", line: "Line", *, json: bool) -> int:
-    from factory import calls
-    from factory.ending import exit_code
+def _report(site: "Site", line: "Line", *, json: bool, left: Sequence[str] = ()) -> int:
+    from factory import calls, repairing
+    from factory.ending import RANK, exit_code
     from factory.ledger import Ledger
     from factory.views import documents, show
 
     with Ledger(site.ledger, read_only=True) as ledger:
         records = tuple(ledger.records(line.run))
     made = calls.of_run(site.ledger, line.run)
-    code = exit_code(line)
+    opening = records[0].event
+    options = opening.options if opening.kind == "opened" else {}
+    errand = repairing.errand_of(options)
+    code, more = exit_code(line), dict[str, object]()
+    pulled = "label" in options
+    if pulled or any(work.job.source.startswith("gh:") for work in line.jobs.values()):
+        told = _told(site, line, pulled=pulled)
+        code = min(code, told, key=RANK.index)
+    if errand is not None and code != INTERRUPTED and options.get("deliver") != "branch":
+        done = _delivered(site, line, errand, left)
+        code = min(code, done.code, key=RANK.index)
+        more = {"repair": {"pull": errand.number, "round": errand.round, "text": done.text}}
     if json:
-        emit(documents.run_document(line, records, made))
+        emit({**documents.run_document(line, records, made), **more})
     else:
         show.report(documents.report_document(line, records, made))
-        if code == WAITS:
+        if code == WAITS and not line.undelivered:
             say("`factory inbox` shows what waits for you; after your answer, `factory resume`")
     return code
+
+
+def _delivered(site: "Site", line: "Line", errand: "Errand", left: Sequence[str]) -> "Delivered":
+    """Bring a round of repair to its pull request, and say how that went."""
+    from factory import repairing
+    from factory.delivering import code_of, connected
+    from factory.forge.failures import ForgeError
+
+    try:
+        with connected(site, say=say) as forge:
+            done = repairing.deliver(site, forge, line, errand, left=left)
+    except ForgeError as error:
+        done = repairing.Delivered(text=f"the forge: {error.message}", code=code_of(error))
+    say(done.text)
+    if done.code:
+        branch = line.target.removeprefix("refs/heads/")
+        say(f"the work stays on {branch}; `factory resume {line.run}` tries to push it again")
+    return done
+
+
+def _told(site: "Site", line: "Line", *, pulled: bool) -> int:
+    """Say on issues what became of them; give 0, or an exit code.
+
+    On those that a person named something is said only where a comment of ours already stands,
+    as of a `factory pull` that was killed: it would be untrue now.
+    """
+    from factory import pulling
+    from factory.delivering import code_of, connected
+    from factory.forge.failures import ForgeError
+
+    try:
+        with connected(site, say=say) as forge:
+            pulling.tell(forge, line, unasked=not pulled)
+    except (Complaint, ForgeError) as error:
+        if pulled and isinstance(error, Complaint):
+            raise
+        say(f"the issues do not say yet what became of them: the forge: {error}")
+        say(f"`factory resume {line.run}` says it")
+        return code_of(error) if pulled and isinstance(error, ForgeError) else 0
+    return 0
 
 
 WAITS: Final = 4

@@ -50,7 +50,7 @@ from factory.views.schemas import (
     RunsDocument,
     StatusDocument,
 )
-from factory.wording import clean, masked
+from factory.wording import clean, listed, masked
 from stations.contract import Spend, Split
 from stations.models.values import Call
 from worktrees.names import JobId
@@ -70,6 +70,7 @@ def run_document(line: Line, records: Iterable[Record], calls: Sequence[Call] = 
         "tip": line.gate.target,
         "seconds": round(pace.seconds, 3),
         "jobs": _job_rows(line, history, calls),
+        "undelivered": _undelivered(line),
         "spend": spend_row(_total(line), tally(calls)),
         "constraint": _constraint(pace, len(history), over=_is_over(history)),
     }
@@ -100,6 +101,7 @@ def status_document(
         "alive": alive,
         "paused": line.paused,
         "closing": None if line.closing is None else line.closing.why,
+        "undelivered": [*_undelivered(line), *([] if alive else _unoffered(line))],
         "counts": counts(line),
         "jobs": [
             status_job(line, work, at, made.get(name, NO_CALL)) for name, work in line.jobs.items()
@@ -258,7 +260,8 @@ def _job_row(work: Work, seconds: float, made: Tally) -> JobRow:
         "station": work.job.route,
         "state": state(work.place),
         "commit": commit_of(work),
-        "tree": work.place.tree if isinstance(work.place, Landed) else None,
+        "tree": work.place.tree if isinstance(work.place, Landed | Proposed) else None,
+        "pull": work.place.pull if isinstance(work.place, Proposed) else None,
         "attempts": work.attempt,
         "seconds": round(seconds, 3),
         "spend": spend_row(work.spend, made),
@@ -280,6 +283,24 @@ def limits_of(pace: Pace, seed: int) -> Limit:
     # The same ledger gives the same answer: the draws are seeded by how much is in it.
     draws = random.Random(seed)  # noqa: S311  a simulation, not a secret
     return limit(pace, lambda shape: draws.gammavariate(shape, 1.0))
+
+
+def _undelivered(line: Line) -> list[str]:
+    """Give why work that landed stands in no pull request."""
+    return [clean(masked(fault.why)) for fault in line.undelivered.values()]
+
+
+def _unoffered(line: Line) -> list[str]:
+    """Say which landed work was left before it was offered, as by a kill, and for no reason told.
+
+    Such work is whole and tested; nobody would miss the pull request that it never became.
+    """
+    offered = {job for known in line.proposals.values() for job in known.jobs}
+    left = [name for name, work in line.jobs.items() if isinstance(work.place, Landed)]
+    left = [name for name in left if name not in offered]
+    if line.deliver != "pr" or line.undelivered or not left:
+        return []
+    return [f"{listed(left)}: in no pull request yet; `factory resume {line.run}` goes on"]
 
 
 def _total(line: Line) -> Spend:

@@ -8,6 +8,8 @@ from factory.events import (
     Closed,
     Closing,
     Dead,
+    Delivered,
+    Delivering,
     Event,
     Finished,
     GateAwaits,
@@ -25,7 +27,9 @@ from factory.events import (
     Paused,
     Placed,
     Proposed,
+    PullMerged,
     Refused,
+    Reproduced,
     Resting,
     Resumed,
     Retried,
@@ -33,6 +37,7 @@ from factory.events import (
     Started,
     StationRetired,
     Steered,
+    Undelivered,
     Waiting,
     Withdrawn,
     Woke,
@@ -107,8 +112,10 @@ def _closing(closing: Closing) -> Iterator[Said]:
 def verdict_said(verdict: Verdict, jobs: str) -> Iterator[Said]:
     """Give what a trial of these jobs came to."""
     match verdict:
-        case Green(seconds=seconds, notes=notes):
+        case Green(seconds=seconds, notes=notes, checked=checked):
             yield "tests", f"green in {span(seconds)}: {jobs}", "good"
+            for at in checked:
+                yield "tests", f"  {clean(masked(at))}", "dim"
             for note in notes:
                 yield "tests", f"  {clean(masked(note))}", "warn"
         case Red(seconds=seconds, owner=owner, tail=tail):
@@ -140,8 +147,10 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             yield "gate", f"not landed: the target stands at {tip[:12]}; it is tried again", "warn"
         case Moved(tip=tip):
             yield "gate", f"somebody moved the target to {tip[:12]}", "warn"
-        case GateAwaits(external=external):
-            yield "gate", f"waits for the checks of {clean(external)}", "plain"
+        case GateAwaits(notes=notes):
+            yield "gate", f"waits for the checks of {clean(event.place)}", "plain"
+            for note in notes:
+                yield "tests", f"  {clean(masked(note))}", "warn"
         case Steered(job=job, text=text):
             yield "you", f"told {job}: {clean(masked(text))}", "plain"
         case Killed(job=job):
@@ -162,9 +171,20 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             about = "" if job is None or job in text else f"{job}: "
             doubt = what == "review" and not text.startswith(FOUND_GOOD)
             yield clean(what), f"{about}{clean(masked(text))}", "warn" if doubt else "dim"
+        case Reproduced(job=job, shown=shown, why=why):
+            said = "shown" if shown else "not shown"
+            yield "tests", f"{job}: {said} to cure its issue: {clean(masked(why))}", "plain"
+        case Delivering(branch=name, commit=commit):
+            yield "forge", f"pushes {commit[:12]} as {clean(name)}", "plain"
+        case Delivered(pull=pull, jobs=jobs, operation=operation):
+            yield "forge", f"{clean(pull)} ({operation}): {listed(jobs)}", "good"
+        case PullMerged(jobs=jobs, commit=commit):
+            yield "forge", f"merged as {commit[:12]}: {listed(jobs)}", "good"
         case Closed(exit=code):
             yield "line", f"ended with exit code {code}", "strong"
         case Refused() | Started() | Finished() | GateComposed() | Landing() | Woke():
             pass
+        case Undelivered():
+            pass  # whoever delivers says it, also where no progress is shown
         case _:
             assert_never(event)

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from factory.calls import Tally
 from factory.events import (
     Dead,
+    GateAwaits,
     InGate,
     Landed,
     NeedsYou,
@@ -32,6 +33,7 @@ from factory.views.schemas import (
 )
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Spend
+from worktrees.names import JobId
 
 ORDER: Final = (
     *("needs-you", "working", "dead", "gate", "resting", "waiting", "withdrawn"),
@@ -104,7 +106,8 @@ def where(line: Line, work: Work, now: float) -> str:
             limit = "the provider told us to wait: " if work.place.limited else ""
             return f"{again}: {limit}{clean(masked(why))}"
         case InGate():
-            return position(line.gate, work.job.id) or "is in the gate"
+            there = position(line.gate, work.job.id) or "is in the gate"
+            return there + _awaited(line, work.job.id)
         case Landed(commit=commit):
             return f"landed in {commit[:12]}"
         case Proposed(pull=pull):
@@ -117,6 +120,17 @@ def where(line: Line, work: Work, now: float) -> str:
             return f"ended without a change: {clean(masked(why))}"
         case _:
             assert_never(work.place)
+
+
+def _awaited(line: Line, job: JobId) -> str:
+    """Say which checks of the forge a job's trial waits for, and of which branch there."""
+    for trial, held in line.trials.items():
+        run = line.gate.runs.get(trial)
+        if held.external and held.composed is not None and run is not None and job in run.jobs:
+            names = listed(clean(n) for check in held.composed.commands for n in check.checks)
+            place = GateAwaits(trial=trial, external=held.external).place
+            return f"; waits for the forge's checks of {clean(place)}: {names}"
+    return ""
 
 
 def reason(place: Place) -> str | None:
@@ -214,7 +228,7 @@ def between(usd: Sequence[str] | None) -> str:
 def commit_of(work: Work) -> str | None:
     """Give the commit that holds a job's work; None when there is none any more."""
     match work.place:
-        case Landed(commit=commit) | InGate(commit=commit):
+        case Landed(commit=commit) | Proposed(commit=commit) | InGate(commit=commit):
             return commit
         case NeedsYou(commit=commit):
             return commit or work.commit

@@ -51,6 +51,7 @@ class JobRow(TypedDict):
     state: State
     commit: str | None
     tree: str | None
+    pull: str | None
     attempts: int
     seconds: float
     spend: SpendRow
@@ -67,6 +68,7 @@ class RunDocument(TypedDict):
     tip: str
     seconds: float
     jobs: list[JobRow]
+    undelivered: list[str]
     spend: SpendRow
     constraint: ConstraintRow
 
@@ -151,6 +153,7 @@ class StatusDocument(TypedDict):
     alive: bool
     paused: bool
     closing: str | None
+    undelivered: list[str]
     counts: dict[str, int]
     jobs: list[StatusJob]
     gate: GateRow

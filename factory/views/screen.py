@@ -6,6 +6,7 @@ No text is ever read as markup, and every text is made harmless before it is dra
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from factory.wording import block
@@ -91,7 +92,11 @@ class Screen:
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         self.stream = stream
         self.terminal = terminal
-        self._console = _console(stream, terminal)
+
+    @cached_property
+    def _console(self) -> "Console":
+        # Made when something is drawn: a run that prints a document alone never loads rich.
+        return _console(self.stream, self.terminal)
 
     @property
     def animated(self) -> bool:

@@ -115,6 +115,7 @@ def status_parts(document: StatusDocument) -> list[Part]:
         parts.append(Cell(f"closing: {document['closing']}", "warn"))
     elif document["paused"]:
         parts.append(Cell("paused: factory resume lets it go on", "warn"))
+    parts += [Cell(f"not delivered: {why}", "warn") for why in document["undelivered"]]
     jobs = sorted(document["jobs"], key=lambda job: ORDER.index(job["place"]))
     # On one screen what still moves or failed matters more than what is done.
     rows = jobs if len(jobs) <= _MANY else [job for job in jobs if job["place"] not in _DONE]
@@ -246,7 +247,7 @@ def report(document: ReportDocument, screen: Screen | None = None) -> None:
                     Cell(str(row["attempts"])),
                     Cell(span(row["seconds"])),
                     (
-                        Cell(row["reason"] or row["title"]),
+                        Cell(row["reason"] or row["pull"] or row["title"]),
                         *_failing(failures.get(row["id"], []), row["reason"] or ""),
                         *_note("review:", _doubt(document["reviews"].get(row["id"], "")), "warn"),
                     ),

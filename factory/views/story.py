@@ -8,6 +8,7 @@ from factory.calls import by_job
 from factory.events import (
     Advanced,
     Finished,
+    GateAwaits,
     GateComposed,
     GateTried,
     Killed,
@@ -199,6 +200,9 @@ def _event(made: Step, job: JobId) -> Iterator[_Said]:
             yield _Said(what="placed", text=f"{of} was split into {count(len(jobs), 'job')}")
         case GateComposed():
             yield from _composed(event, made.before, job)
+        case GateAwaits(trial=trial) if job in _tried(made.before, trial):
+            text = f"passed here; waits for the forge's checks of {clean(event.place)}"
+            yield _Said(what="awaited", text=text, trial=trial)
         case GateTried(trial=trial, verdict=verdict) if job in _tried(made.before, trial):
             mates = listed(_tried(made.before, trial))
             lines = [text for _, text, _ in verdict_said(verdict, mates)]

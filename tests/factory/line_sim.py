@@ -19,6 +19,7 @@ from factory.events import (
     Dead,
     Event,
     Finished,
+    GateAwaits,
     GateComposed,
     GateTried,
     InGate,
@@ -95,6 +96,14 @@ def tree_of(content: frozenset[str]) -> Oid:
     return Oid("tree:" + ",".join(sorted(content)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A verdict that is asked for outside, under its durable id."""
+
+    task: Trial
+    external: str
+
+
 @dataclass
 class Facts:
     """What is hidden from the line: which works are bad, which do not go together."""
@@ -109,6 +118,8 @@ class World:
 
     def __init__(self, seed: int, mutant: str = "") -> None:
         self.rng = random.Random(seed)  # noqa: S311  (a simulation, not a secret)
+        self.far = random.Random(-seed - 1)  # noqa: S311  (what happens outside)
+        self.outside = self.far.random() < 0.5
         self.mutant = mutant
         self.time = 1000.0
         self.crashes = 0
@@ -255,6 +266,11 @@ class World:
     def try_tree(self, task: Trial) -> None:
         self.later(task)
 
+    def await_verdict(self, task: Trial, external: str) -> None:
+        known = [event for event, _ in self.book if isinstance(event, GateAwaits)]
+        assert (task.trial, external) in {(event.trial, event.external) for event in known}
+        self.later(Asked(task=task, external=external))
+
     def cancel(self, trial: int) -> None:
         self.dead.add(trial)
 
@@ -272,8 +288,12 @@ class World:
                 return Finished(job=what.job, attempt=what.attempt, outcome=self.work(what))
             case Compose():
                 return None if self.unheard(what.trial) else self.composition(what)
+            case Trial() if self.outside and self.far.random() < 0.7:
+                return None if self.unheard(what.trial) else self.awaited(what)
             case Trial():
                 return None if self.unheard(what.trial) else self.trial(what)
+            case Asked():
+                return None if self.unheard(what.task.trial) else self.late(what)
             case Finished():
                 return what
             case _:
@@ -443,6 +463,20 @@ class World:
         else:
             verdict = Red(tree=task.tree, key=task.key, tail="assert 1 == 2")
         return GateTried(trial=task.trial, verdict=verdict)
+
+    def awaited(self, task: Trial) -> GateAwaits:
+        return GateAwaits(trial=task.trial, external=f"proof {next(self.numbers)}")
+
+    def late(self, asked: Asked) -> GateTried | GateAwaits:
+        """Judge outside; some ask anew, and some answer under an id that nobody awaits."""
+        draw = self.far.random()
+        if draw < 0.1:
+            return self.awaited(asked.task)
+        if draw < 0.15:
+            self.later(asked)
+            liar = Green(tree=asked.task.tree, key="another key")
+            return GateTried(trial=asked.task.trial, verdict=liar, external="proof of another")
+        return replace(self.trial(asked.task), external=asked.external)
 
     def is_good(self, tree: Oid) -> bool:
         marks = set(tree.removeprefix("tree:").split(","))

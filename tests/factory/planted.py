@@ -72,6 +72,7 @@ class Tale:
         run: str = "r1",
         base: Oid | None = None,
         target: str = "refs/heads/main",
+        deliver: str = "merge",
         **rules: object,
     ) -> None:
         self.run = RunId(run)
@@ -81,7 +82,7 @@ class Tale:
             run=self.run,
             base=base or oid("base"),
             target=target,
-            deliver="merge",
+            deliver=deliver,
             rules=replace(RULES, **rules),  # type: ignore[arg-type]  # fields of the rules
         )
         self.line: Line = opened(start, self.at)

@@ -3,16 +3,18 @@
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from factory.crew import Answer, ThreadCrew
-from factory.events import Finished, GateComposed, GateTried
+from factory.events import Finished, GateAwaits, GateComposed, GateTried
 from stations.box import SandboxError
 from stations.contract import (
     Assignment,
+    Awaited,
     Brief,
+    Check,
     Compose,
     Composed,
     Done,
@@ -195,3 +197,85 @@ def test_closing_waits_until_everybody_has_left(crew, bench, answers) -> None:
     assert {answers.get_nowait().kind for _ in range(3)} == {"finished", "gate-tried"}
     names = {thread.name for thread in threading.enumerate()}
     assert not names & {"one#1", "two#1", "trial 1 test"}
+
+
+@dataclass
+class Judges:
+    """Whoever judges outside: does what the orders of the bench say for `prove` and `judge`."""
+
+    bench: Bench
+    gone: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
+
+    def prove(self, task: Trial, stop: threading.Event, notes: tuple[str, ...]) -> Awaited | Lost:
+        """Give an id."""
+        self.bench.obey("prove", stop)
+        return Awaited(external=f"proof of {task.trial}", notes=notes)
+
+    def judge(self, task: Trial, external: str, stop: threading.Event) -> Verdict | Awaited:
+        """Give a verdict, or ask anew."""
+        if self.bench.obey("judge", stop) == "stopped":
+            return Lost(why="cancelled")
+        return Green(tree=task.tree, key=external)
+
+    def let_go(self, task: Trial, external: str) -> None:
+        """Note whose branch goes."""
+        self.gone.put(f"{task.trial}: {external}")
+
+
+OUTSIDE = replace(TRIAL, checks=(Check(owner="ci", run=(), checks=("ci",)),))
+
+
+def test_what_passed_here_is_shown_outside_and_judged_there(bench, answers) -> None:
+    """A trial is answered by the id of its proof; asked for that, by the verdict; then it goes."""
+    judges = Judges(bench)
+    crew = ThreadCrew({}, bench, answers.put, judges)
+
+    crew.try_tree(OUTSIDE)
+    assert answers.get(timeout=WAIT) == GateAwaits(trial=1, external="proof of 1")
+    crew.await_verdict(OUTSIDE, "proof of 1")
+    tried = answers.get(timeout=WAIT)
+
+    green = Green(tree=OID, key="proof of 1")
+    assert tried == GateTried(trial=1, verdict=green, external="proof of 1")
+    assert judges.gone.get(timeout=WAIT) == "1: proof of 1"
+    crew.close()
+
+
+def test_a_trial_without_checks_outside_is_shown_to_nobody(bench, answers) -> None:
+    """The verdict of this machine is the whole verdict then."""
+    crew = ThreadCrew({}, bench, answers.put, Judges(bench))
+
+    crew.try_tree(TRIAL)
+
+    assert answers.get(timeout=WAIT).verdict == Green(tree=OID, key="ended")
+    crew.close()
+
+
+def test_a_cancelled_wait_takes_the_proof_back_and_an_ended_one_leaves_it(bench, answers) -> None:
+    """Nobody asks again for what the gate gave up; a resume does for what it still awaits."""
+    bench.orders = {"judge": "wait"}
+    judges = Judges(bench)
+    crew = ThreadCrew({}, bench, answers.put, judges)
+    crew.await_verdict(OUTSIDE, "one")
+    crew.await_verdict(replace(OUTSIDE, trial=2), "two")
+
+    crew.cancel(1)
+    assert judges.gone.get(timeout=WAIT) == "1: one"
+    crew.close()
+
+    assert judges.gone.empty()
+
+
+def test_a_fault_of_who_judges_outside_is_a_lost_trial(bench, answers) -> None:
+    """Neither a push nor a question that breaks off ends the factory."""
+    bench.orders = {"prove": "lose", "judge": "break"}
+    crew = ThreadCrew({}, bench, answers.put, Judges(bench))
+
+    crew.try_tree(OUTSIDE)
+    first = answers.get(timeout=WAIT)
+    crew.await_verdict(OUTSIDE, "one")
+    second = answers.get(timeout=WAIT)
+
+    assert first.verdict.why == "the engine went away; the files are kept in /there"
+    assert (second.external, second.verdict.why) == ("one", "OSError: no disk")
+    crew.close()

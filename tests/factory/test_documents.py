@@ -96,6 +96,7 @@ def test_a_runs_document_is_what_the_contract_says() -> None:
                 "state": "landed",
                 "commit": oid("landing of a"),
                 "tree": oid("tree of a"),
+                "pull": None,
                 "attempts": 1,
                 "seconds": 6.0,
                 "spend": {
@@ -110,6 +111,7 @@ def test_a_runs_document_is_what_the_contract_says() -> None:
                 "reason": None,
             }
         ],
+        "undelivered": [],
         "spend": {
             "tokens_in": 0,
             "tokens_out": 0,
@@ -428,3 +430,16 @@ def test_a_plan_has_rounds_scopes_and_refusals() -> None:
     ]
     assert document["jobs"][1]["waits_for"] == ["a"]
     assert document["jobs"][2]["refused"] == "near-duplicate of a"
+
+
+def test_landed_work_that_was_never_offered_is_told() -> None:
+    """After a kill between landing and pull request the status says what is missing, not before."""
+    tale = Tale(job("a"), deliver="pr").done("a").compose().test()
+    tale.compose(known=True).land()
+
+    def told(*, alive: bool) -> list[str]:
+        document = status_document(tale.line, tale.records(), now=tale.at, alive=alive)
+        return document["undelivered"]
+
+    assert told(alive=True) == []
+    assert told(alive=False) == ["a: in no pull request yet; `factory resume r1` goes on"]

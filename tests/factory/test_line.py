@@ -1,8 +1,11 @@
 """What the line decides, one promise a test; the simulation beside it covers their combinations."""
 
+from dataclasses import replace
+
 import pytest
 
 from factory.events import (
+    AwaitVerdict,
     Closing,
     ComposeTree,
     Dead,
@@ -11,6 +14,7 @@ from factory.events import (
     GateTried,
     InGate,
     Killed,
+    Land,
     Landed,
     Missed,
     NeedsYou,
@@ -454,6 +458,62 @@ def test_a_verdict_from_outside_is_taken_once_under_its_own_id() -> None:
 
     assert any(isinstance(a, ComposeTree) for a in actions)
     assert desk.send(GateTried(trial=trial, verdict=green, external="check-7")) == ()
+
+
+def awaiting() -> tuple[Desk, int]:
+    """Give a line whose one trial waits for a verdict from outside."""
+    desk = Desk(job("a"))
+    desk.done("a")
+    desk.compose(desk.trial())
+    desk.send(GateAwaits(trial=desk.trial(), external="check-7"))
+    return desk, desk.trial()
+
+
+def test_a_verdict_from_outside_is_asked_for_when_it_is_on_record_and_after_a_resume() -> None:
+    """Whoever asks is told by an action, so that nobody asks for what a kill would forget."""
+    desk, trial = awaiting()
+    [asked] = [a for a in desk.actions if isinstance(a, AwaitVerdict)]
+    assert (asked.external, asked.task.trial, asked.task.base) == ("check-7", trial, BASE)
+
+    [again] = [a for a in desk.send(Resumed(serial=3, tip=BASE)) if isinstance(a, AwaitVerdict)]
+    assert again == asked
+    [anew] = desk.send(GateAwaits(trial=trial, external="check-8"))
+
+    assert anew == replace(asked, external="check-8")
+
+
+def test_a_line_that_closes_does_not_wait_for_verdicts_from_outside() -> None:
+    """Ctrl-C leaves at once; the verdict is there for whoever resumes, unless work is to land."""
+    desk, _ = awaiting()
+    desk.send(Closing(reason=Reason.INTERRUPTED, why="Ctrl-C"))
+    assert desk.line.drained
+
+    desk, _ = awaiting()
+    desk.send(Closing(reason=Reason.BUDGET, why="spent", lands=True))
+    assert not desk.line.drained
+
+
+def test_a_loss_that_no_other_try_can_help_closes_the_line_at_once() -> None:
+    """A person is told why before hours are spent on tries that end the same way."""
+    desk, trial = awaiting()
+    lost = Lost(why="no run of 'ci' appeared", again=False)
+    desk.send(GateTried(trial=trial, verdict=lost, external="check-7"))
+
+    assert desk.closed() == (Reason.ENVIRONMENT, 7)
+    assert desk.line.closing is not None
+    assert desk.line.closing.why == lost.why
+
+
+def test_the_landing_names_where_the_forge_shows_its_checks() -> None:
+    """The addresses of a green verdict, also of a known one, go along to the landing."""
+    desk, trial = awaiting()
+    green = Green(tree=Oid(f"tree-{trial}"), key="k", checked=("https://forge/1",))
+    desk.send(GateTried(trial=trial, verdict=green, external="check-7"))
+
+    actions = desk.compose(desk.trial(), green)
+
+    [land] = [a for a in actions if isinstance(a, Land)]
+    assert land.checked == ("https://forge/1",)
 
 
 def test_attempts_are_numbered_and_serials_never_return() -> None:

@@ -20,6 +20,7 @@ from factory import (
     starting,
     turn,
 )
+from factory.events import GateAwaits
 from tests.factory import line_sim
 from tests.factory.line_sim import simulate
 
@@ -66,8 +67,11 @@ def test_the_seeds_reach_what_they_are_meant_to_test() -> None:
         seen.update(f"exit {code}" for code in world.exits)
         for event, _ in world.book:
             seen[event.kind] += 1
+        awaited = [event for event, _ in world.book if isinstance(event, GateAwaits)]
+        seen["asked again"] += len(awaited) - len({event.trial for event in awaited})
 
     wanted = {"crash", "landed", "dead", "withdrawn", "repaired", "split", "missed", "moved"}
+    wanted |= {"gate-awaits", "asked again"}
     wanted |= {"sent back", "raised", "exit 3", "exit 7", "exit 75", "exit 130"}
     assert all(seen[what] >= 10 for what in wanted), seen
 
@@ -118,6 +122,8 @@ MUTATIONS: list[tuple[ModuleType, str, str, str]] = [
     (outcomes, "_missed", "raised=work.raised + 1", "raised=work.raised"),
     (reviews, "reviewed", "if work.returns == 0:", "if True:"),
     (reviews, "pass_on", "arrive(turn, job, work.commit)", "turn.drop(job, work.commit, note)"),
+    (feeding, "tried", "event.external != held.external", "False"),
+    (feeding, "await_again", "if held.external:", "if False:"),
     (feeding, "close", "event if event.reason.outranks(known.reason) else known", "known"),
     (feeding, "close", "if event.lands:", "if False:"),
     (feeding, "close", "lands=known.lands and event.lands", "lands=True"),
@@ -149,7 +155,7 @@ MUTATIONS: list[tuple[ModuleType, str, str, str]] = [
     (starting, "_start_all", "blocked_by(held, work) is not None", "False"),
     (starting, "_without", "if work.author is not None:", "if False:"),
     (line, "_resumed", "shut={}", "shut=turn.line.shut"),
-    (ending, "exit_code", "return 1", "return 0"),
+    (ending, "exit_code", "codes.add(1)", "codes.add(0)"),
     (starting, "_may_start", 'turn.line.shut.get(spec.name, "")', '""'),
     (starting, "_check_limits", "if resting and not moves and", "if resting and"),
     (

@@ -241,7 +241,7 @@ def test_every_key_has_one_default_and_no_unknown_key_passes() -> None:
             if info.default is PydanticUndefined and info.default_factory is None:
                 required.add(f"{model.__name__}.{name}")
 
-    assert required == {"StationTable.name", "AgentTable.runtime", "ModelTable.id"}
+    assert required == {"StationTable.name", "AgentTable.runtime", "ModelTable.id", "AppTable.id"}
     assert ConfigFile() == ConfigFile.model_validate({})
 
 
@@ -284,6 +284,7 @@ def test_the_line_s_hash_moves_with_what_decides_what_lands(
         ('[env]\nsetup = ["make"]\n', True),
         ('[env]\ntools = ["/opt/x"]\n', True),
         ('[forge]\napi_url = "https://x/"\n', True),
+        ('[[station]]\nname = "far"\nwhere = "forge"\nchecks = ["ci"]\n', True),
         ('[provider.a]\nkey_env = "K"\n', True),
         ('[network]\nallow = ["packages.example"]\n', True),
         ('[[job]]\nstation = "imports"\naccept = [["make"]]\n', True),

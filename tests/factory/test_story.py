@@ -65,6 +65,10 @@ def story(tale: Tale, name: JobId = A) -> list[tuple[str, str]]:
     [
         (Moved(tip=oid("x")), ("gate", f"somebody moved the target to {oid('x')[:12]}")),
         (GateAwaits(trial=1, external="ci 7"), ("gate", "waits for the checks of ci 7")),
+        (
+            GateAwaits(trial=1, external="factory/proof/ab@c0ffee#1"),
+            ("gate", "waits for the checks of factory/proof/ab"),
+        ),
         (Steered(job=A, text="be\x1b quick"), ("you", "told a: be\\x1b quick")),
         (Killed(job=A), ("you", "killed a; its work is kept")),
         (Retried(job=A), ("you", "put a back on the line")),

@@ -133,17 +133,18 @@ def test_a_dirty_checkout_of_the_target_is_refused(user: User) -> None:
     assert (user.checkout / "b/x.txt").read_text() == "mine\n"
 
 
-@pytest.mark.parametrize("deliver", ["pr", "mail"])
-def test_what_cannot_be_delivered_is_refused_by_name(user: User, deliver: str) -> None:
-    """A way of delivery that this release does not have stops before anything is placed."""
+@pytest.mark.parametrize(("deliver", "code", "word"), [("pr", 7, "remote"), ("mail", 2, "deliver")])
+def test_what_cannot_be_delivered_is_refused_by_name(
+    user: User, deliver: str, code: int, word: str
+) -> None:
+    """A way of delivery that there is not, or not here, stops before anything is placed."""
     user.configure(CODE, TESTS, job("one", **ONE))
 
-    code = {"pr": 7, "mail": 2}[deliver]
     error = user.document(
         "run", "--trust", "--deliver", deliver, schema="factory.error/1", code=code
     )
 
-    assert {"pr": "pull requests", "mail": "deliver"}[deliver] in error["error"]
+    assert word in error["error"]
     nothing = user.document("resume", schema="factory.run/1")
     assert (nothing["run"], nothing["jobs"]) == (None, [])
 
