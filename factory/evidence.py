@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from factory.events import Reproduced
+from factory.line import Line
 from stations.bench import Bench
 from stations.contract import Check, Green, Job, Lost, Red, StationSpec, Trial, Verdict
 from stations.testing import key_of, try_tree
 from worktrees.change import entries
 from worktrees.git import GitError
-from worktrees.merge import grafted
-from worktrees.names import Oid
+from worktrees.merge import grafted, landings
+from worktrees.names import JobId, Oid
 from worktrees.scope import allows
 from worktrees.touched import own_of
 
@@ -44,6 +45,31 @@ _BROKEN: Final = re.compile(
     re.MULTILINE,
 )
 """How a run speaks that came to no test: nothing was reproduced then."""
+
+
+def of_landing(bench: Bench, line: Line, job: JobId, *, stop: threading.Event) -> Reproduced:
+    """Give the reproduction of a job that landed; one that is on record of its tree stands."""
+    git = bench.git
+    tip = git.resolve(line.target) or line.gate.target
+    landed = landings(git, line.base, tip).get((line.run, job))
+    if landed is None:
+        why = f"{line.target} does not hold its landing any more"
+        tree = git.tree_of(tip)
+        return Reproduced(job=job, base=line.base, tree=tree, shown=False, why=why)
+    known = line.reproduced.get(job)
+    if known is not None and known.tree == git.tree_of(landed):
+        return known
+    work = line.jobs[job]
+    return reproduce(
+        bench,
+        line.rules.tests,
+        work.job,
+        base=line.base,
+        before=Oid(git("rev-parse", "--verify", f"{landed}^1").text),
+        work=work.commit or landed,
+        landed=landed,
+        stop=stop,
+    )
 
 
 def reproduce(

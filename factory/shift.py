@@ -76,6 +76,8 @@ if TYPE_CHECKING:
 
 # The forge's modules are imported where a run needs a forge: most runs need none.
 
+PATIENCE: Final = 480.0
+"""Seconds that reproductions may take in all where nobody delivers from here."""
 WARM: Final = 2
 """Workspaces grown beyond the number of seats."""
 
@@ -95,7 +97,8 @@ class Order:
 
     With a ``base`` the run begins there and lands on a branch of its own. ``when_red`` gives the
     jobs to place instead where the base is red under its own tests; without it, such a base is
-    refused. ``credit`` names people whose work every landing builds on.
+    refused. ``credit`` names people whose work every landing builds on. With ``reproduce`` the
+    cure of each issue is shown at the end, where nobody delivers from here.
     """
 
     jobs: tuple[Job, ...]
@@ -104,6 +107,7 @@ class Order:
     base: Oid | None = None
     when_red: Callable[[Red], tuple[Job, ...]] | None = None
     credit: tuple[str, ...] = ()
+    reproduce: bool = False
 
 
 class Clock:
@@ -181,7 +185,7 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
                 for job, why in sites.refusals_of(site.settings.rules, jobs).items()
             ]
             _make_refs(site, run, delivery)
-            return shift.work(events)
+            return shift.work(events, reproduce=order.reproduce)
 
 
 def _jobs(order: Order, red: Red | None, base: Oid, say: Say) -> tuple[Job, ...]:
@@ -561,7 +565,7 @@ class _Shift:
         key = key_of(self.bench, checks)
         return Trial(run=line.run, trial=0, base=line.base, tree=tree, checks=checks, key=key)
 
-    def work(self, events: Sequence[Event]) -> Line:
+    def work(self, events: Sequence[Event], *, reproduce: bool = False) -> Line:
         """Carry the line on from these events until nothing more happens by itself."""
         floor = Floor(
             line=self._line,
@@ -580,6 +584,8 @@ class _Shift:
             mail.settle()
         self._stack.close()  # everybody has left before the janitor comes
         self._drain(floor)
+        if reproduce:
+            self._reproduce(floor)
         if floor.line.deliver == "pr":
             try:
                 self._courier(floor).deliver()
@@ -595,6 +601,22 @@ class _Shift:
         if floor.line.closing is not None:
             self._say(_stopped(floor.line.closing))
         return floor.line
+
+    def _reproduce(self, floor: Floor) -> None:
+        """Put on record what shows that landed jobs cure their issues; a stopped run shows none."""
+        if floor.line.closing is not None:
+            return
+        from factory.evidence import of_landing
+
+        stop = threading.Event()
+        timer = threading.Timer(PATIENCE, stop.set)
+        timer.start()
+        try:
+            for job, work in floor.line.jobs.items():
+                if isinstance(work.place, Landed) and work.job.issue is not None:
+                    floor.tick([of_landing(self.bench, floor.line, job, stop=stop)])
+        finally:
+            timer.cancel()
 
     def _courier(self, floor: Floor) -> "Courier":
         """Give who offers what landed as pull requests, where the run is to end so."""

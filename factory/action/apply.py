@@ -11,7 +11,7 @@ from typing import Final
 
 from factory import repairing, telling
 from factory.action import gate, texts
-from factory.action.bundle import BundleError, Sealed, read
+from factory.action.bundle import BundleError, Evidence, Sealed, read
 from factory.action.inputs import Inputs, Workflow
 from factory.action.marker import Lease, Marker
 from factory.forge import replies, standing
@@ -355,12 +355,16 @@ class Apply:
             raise _Stop(self._refused("manifest", ("its account names no run or no job",)))
         if not _HASH.fullmatch(told.line):
             raise _Stop(self._refused("manifest", ("its account names no line",)))
+        evidence = self._evidence(sealed)
         default = self.forge.door.repository().default
+        whole = not told.left_out and pins.branch == default  # nothing is closed by half
+        shown = {job for job, each in evidence.items() if each.shown and whole}
         asked = tuple(
             replace(
                 each,
                 issue=pins.number if each.issue == pins.number else None,
-                closes=each.closes and each.issue == pins.number and pins.branch == default,
+                closes=each.job in shown and each.issue == pins.number,
+                proof=evidence[each.job].why if each.job in evidence else each.proof,
             )
             for each in told.asked
         )
@@ -381,6 +385,21 @@ class Apply:
             limits=(*told.limits, _VOUCHED),
             place=None,
         )
+
+    def _evidence(self, sealed: Sealed) -> dict[str, Evidence]:
+        """Give the evidence by job; it must be of this item, this base and these landings."""
+        told, pins, git = sealed.manifest, self.pins, self.forge.remote.repository.git
+        asked = {each.job for each in told.account.asked}
+        landed = git("log", "--first-parent", "--format=%T", told.head, f"^{told.base}").text
+        trees, found = set(landed.split()), {each.job: each for each in told.evidence}
+        fits = all(
+            (each.issue, each.base) == (pins.number, told.base) and each.tree in trees
+            for each in told.evidence
+        )
+        if not fits or len(found) != len(told.evidence) or not asked.issuperset(found):
+            why = "its evidence is not of this item, this base or these commits"
+            raise _Stop(self._refused("manifest", (why,)))
+        return found
 
     def _landings(self, sealed: Sealed) -> int:
         told, git = sealed.manifest, self.forge.remote.repository.git

@@ -51,6 +51,18 @@ class Answered:
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+class Evidence:
+    """What became of the reproduction of a job's issue on the base, and on the tree that landed."""
+
+    job: str
+    issue: int
+    base: str
+    tree: str
+    shown: bool
+    why: str
+
+
+@checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Manifest:
     """What was sealed: for which item, over which base, and the digests of the other files."""
 
@@ -59,6 +71,7 @@ class Manifest:
     number: int
     round: int
     answered: tuple[Answered, ...]
+    evidence: tuple[Evidence, ...]
     base: str
     head: str
     tree: str
@@ -100,6 +113,7 @@ def write(
     number: int,
     round: int,  # noqa: A002  the manifest's own word
     answered: tuple[Answered, ...],
+    evidence: tuple[Evidence, ...],
     base: Oid,
     head: Oid,
     tree: Oid,
@@ -117,6 +131,7 @@ def write(
         number=number,
         round=round,
         answered=answered,
+        evidence=evidence,
         base=base,
         head=head,
         tree=tree,

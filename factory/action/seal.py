@@ -19,7 +19,7 @@ from factory.ledger import Record
 from factory.line import Line
 from factory.repairing import Errand, threads_of
 from factory.stacking import Part, Size
-from factory.telling import Around
+from factory.telling import Around, Issue
 from stations.models.values import Call
 from worktrees.change import entries
 from worktrees.git import Repository
@@ -27,7 +27,7 @@ from worktrees.names import JobId, Oid
 from worktrees.sealed import seal
 
 BLOCKED = 5
-_PROOF = "no reproduction was tried in this run, so nothing is closed by it"
+_UNTRIED = "not tried: the run was stopped before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,8 @@ def made(
         landings=len(told.checks),
         size=Size(files=0, lines=0),
     )
-    around = Around(onto=pins.branch, limits=(_PROOF,))
+    evidence = _evidence(line, jobs)
+    around = Around(onto=pins.branch, issues=_issues(line, jobs, evidence))
     account = telling.account(git, line, part, told, calls, around)
     folder = flow.temp / given.folder
     digest = bundle.write(
@@ -100,6 +101,7 @@ def made(
         number=pins.number,
         round=errand.round if errand is not None else 0,
         answered=_answered(line, jobs),
+        evidence=evidence,
         base=base,
         head=tip,
         tree=Oid(account.tree),
@@ -108,6 +110,37 @@ def made(
     )
     why = f"{len(jobs)} of {len(line.jobs)} jobs landed"
     return Made(status="changed", why=why, folder=folder, digest=digest, account=account)
+
+
+def _evidence(line: Line, jobs: Sequence[JobId]) -> tuple[bundle.Evidence, ...]:
+    """Give what was tried for each landed job that an issue asked for."""
+    return tuple(
+        bundle.Evidence(
+            job=job,
+            issue=issue,
+            base=tried.base,
+            tree=tried.tree,
+            shown=tried.shown,
+            why=tried.why,
+        )
+        for job in jobs
+        if (issue := line.jobs[job].job.issue) is not None
+        and (tried := line.reproduced.get(job)) is not None
+    )
+
+
+def _issues(
+    line: Line, jobs: Sequence[JobId], evidence: Sequence[bundle.Evidence]
+) -> dict[JobId, Issue]:
+    """Give what the report says of the issues; nothing is closed by half."""
+    tried = {each.job: each for each in evidence}
+    whole = not telling.left_out(line)
+    return {
+        job: Issue(closes=whole and job in tried and tried[job].shown, proof=proof, by="")
+        for job in jobs
+        if line.jobs[job].job.issue is not None
+        and (proof := tried[job].why if job in tried else _UNTRIED)
+    }
 
 
 def _answered(line: Line, jobs: Sequence[JobId]) -> tuple[bundle.Answered, ...]:

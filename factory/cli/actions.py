@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -163,7 +164,7 @@ class _Step:
                 return 0
             with self._phase("proving the sandbox"):
                 box = sites.sandbox_of(site, without=False)
-            order = order_of(jobs, options, box, repair)
+            order = replace(order_of(jobs, options, box, repair), reproduce=True)
             with self._phase("working"), show.progress(site.environment, quiet=False) as watch:
                 line = shift.start(site, order, watch=watch, say=say)
             with self._phase("sealing"):

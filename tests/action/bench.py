@@ -124,6 +124,7 @@ class Bench:
             name: told.pop(name) for name in ("number", "round", "base", "tree") if name in told
         }
         answered = told.pop("answered", ())
+        evidence = told.pop("evidence", ())
         account = Account(
             **{
                 "run": RunId("run-1"),
@@ -154,6 +155,7 @@ class Bench:
             account=account,
             repository=TOY,
             answered=answered,
+            evidence=evidence,
             entries=entries(git, base, head)[:10],
             head=head,
             **{

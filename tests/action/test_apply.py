@@ -1,14 +1,17 @@
 """The writing role: what it writes, and what it refuses by name, whatever the bundle claims."""
 
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from factory.action.bundle import BundleError, read
+from factory.action.bundle import BundleError, Evidence, read
 from factory.forge.gatekeeping import Pins
 from factory.forge.texts import Asked
 from tests.action.bench import Bench
@@ -205,6 +208,86 @@ def test_an_account_can_close_and_call_nothing(bench: Bench, pins: Pins) -> None
     bench.hub.act("octo").merge(TOY, found.number, "merge")
     assert bench.hub.issue(TOY, other).state == "open"
     assert bench.hub.issue(TOY, pins.number).state == "open"
+
+
+def shown(bench: Bench, pins: Pins, head: Oid, **lie: object) -> tuple[Evidence, ...]:
+    """Give evidence that a commit cures the item, but for what is a lie."""
+    told: dict[str, Any] = {
+        "job": "gh-1",
+        "issue": pins.number,
+        "base": pins.base,
+        "tree": bench.clone().git.tree_of(head),
+        "shown": True,
+        "why": "Fixes #1",
+        **lie,
+    }
+    return (Evidence(**told),)
+
+
+def test_an_issue_is_closed_by_evidence_and_by_nothing_less(bench: Bench) -> None:
+    """The keyword needs a reproduction that was shown, all jobs, and the default branch."""
+    for word, lie, told in (
+        ("Fixes", {}, {}),
+        ("Refs", {"shown": False}, {}),
+        ("Refs", {}, {"left_out": {JobId("gh-2"): "is not finished"}}),
+        ("Refs", None, {}),
+    ):
+        pins = bench.pins(bench.hub.act("octocat").open(TOY, "A bug", f"{word} {lie} {told}"))
+        head = files(jobs__new="new\n")(bench, pins)
+        claim = Asked(job=JobId("gh-1"), title="A bug", issue=pins.number, closes=True)
+        evidence = () if lie is None else shown(bench, pins, head, **lie)
+        digest = bench.sealed(pins, head, evidence=evidence, asked=(claim,), **told)
+
+        found = bench.apply(pins, bundle_sha256=digest)
+
+        body = bench.hub.issue(TOY, found.number).body
+        assert re.findall(r"^(Fixes|Refs) #(\d+)$", body, re.MULTILINE) == [
+            (word, str(pins.number))
+        ], body
+        shutil.rmtree(bench.flow().temp / "factory-bundle")
+
+
+def test_no_issue_is_closed_from_another_branch(bench: Bench, pins: Pins) -> None:
+    """Where the default branch is another one by now, the pull request only refers."""
+    head = files(jobs__new="new\n")(bench, pins)
+    claim = Asked(job=JobId("gh-1"), title="A bug", issue=pins.number)
+    digest = bench.sealed(pins, head, evidence=shown(bench, pins, head), asked=(claim,))
+    bench.hub.act("octo").commit(TOY, "next", {"jobs/y.txt": "y\n"})
+    bench.hub.repo(TOY).default = "next"
+
+    found = bench.apply(pins, bundle_sha256=digest)
+
+    assert f"Refs #{pins.number}" in bench.hub.issue(TOY, found.number).body
+
+
+def test_evidence_of_anything_else_is_refused(bench: Bench, pins: Pins) -> None:
+    """Of another item, job, base or tree, or told twice: the manifest is refused, and no less."""
+    head = files(jobs__new="new\n")(bench, pins)
+    twice = shown(bench, pins, head) * 2
+    lies = ({"job": "gh-9"}, {"issue": 1 + pins.number}, {"base": "1" * 40}, {"tree": "1" * 40})
+    for evidence in (twice, *(shown(bench, pins, head, **lie) for lie in lies)):
+        digest = bench.sealed(pins, head, evidence=evidence)
+
+        found = bench.apply(pins, bundle_sha256=digest)
+
+        assert (found.code, found.why) == (5, "refused by the gate manifest"), evidence
+        shutil.rmtree(bench.flow().temp / "factory-bundle")
+    assert bench.branches() == []
+
+
+def test_a_malformed_field_of_evidence_is_refused(bench: Bench, pins: Pins) -> None:
+    """Whoever sealed it: a word that is no truth value, one more field or none is a mistake."""
+    head = files(jobs__new="new\n")(bench, pins)
+    bench.sealed(pins, head, evidence=shown(bench, pins, head))
+    folder = bench.flow().temp / "factory-bundle"
+    kept = json.loads((folder / "manifest.json").read_text())
+    good = kept["evidence"][0]
+    for bad in ([{**good, "shown": "true"}], [{**good, "more": 1}], [{}], None, "all"):
+        text = json.dumps({**kept, "evidence": bad}).encode()
+        (folder / "manifest.json").write_bytes(text)
+        with pytest.raises(BundleError) as caught:
+            read(folder, hashlib.sha256(text).hexdigest(), most=1_000_000)
+        assert caught.value.gate == "manifest", bad
 
 
 CHANGES: Mapping[str, Callable[[Hub, int], object]] = {

@@ -35,9 +35,15 @@ grep -c . "$said" > jobs/new.txt
 cat "$said" >> jobs/new.txt
 rm jobs/sitecustomize.py
 echo "made by $FACTORY_JOB" >> jobs/new.txt
+echo 'test -e jobs/new.txt' > jobs/test_new.sh
 exit 0
 """
-"""An agent that looks for secrets wherever one could be, and carries out all that it finds."""
+"""An agent that looks for secrets wherever one could be, and carries out all that it finds.
+
+It also does what it was asked, with a test of it.
+"""
+SHOWS = "set -e\nfor each in jobs/test_*.sh; do if [ -e $each ]; then sh $each; fi; done\n"
+"""Runs the tests of the jobs."""
 STARTED = re.compile(rb'execve\("([^"]+)", \["([^"]*)"(?:, "([^"]*)")?')
 
 
@@ -92,9 +98,11 @@ def test_a_comment_becomes_a_pull_request(hub: Hub, runner: Runner, tmp_path: Pa
     """Three roles in three directories, and an agent that steals: nothing of a secret gets out.
 
     A bundle that was touched on the way is refused first. The writing role starts git and nothing
-    else, and speaks with the forge and nobody else.
+    else, and speaks with the forge and nobody else. Its keyword is of the issue that the agent's
+    job reproduced, and not of the one that the text names.
     """
-    base = toy(hub, agent=HOSTILE)
+    base = toy(hub, agent=HOSTILE, **{"check.sh": SHOWS})
+    hub.act("octocat").open(TOY, "Another", "")
     title = 'Add "a" `file` $(touch owned) %0A::set-output name=x::y \u202e'
     number = hub.act("octocat").open(TOY, title, "Please @mona, Fixes #1\n::set-output name=a::b")
 
@@ -123,7 +131,9 @@ def test_a_comment_becomes_a_pull_request(hub: Hub, runner: Runner, tmp_path: Pa
     assert made is not None
     assert b"FACTORY_JOB=" in made[1], "the agent looked, and found only what it was given"
     assert made[1].endswith(f"made by gh-{number}\n".encode())
-    assert f"Refs #{number}" in issue.body
+    assert f"\nFixes #{number}\n" in issue.body
+    [shown] = json.loads((folder / "manifest.json").read_text())["evidence"]
+    assert (shown["shown"], shown["base"], shown["issue"]) == (True, base, number)
     for bad in ("Fixes #1", "@mona", "\u202e"):
         assert bad not in issue.body + issue.title
     [said] = ours(hub, number)
@@ -151,6 +161,32 @@ def _only_git_and_the_forge(trace: bytes, hub: Hub) -> None:
         re.findall(rb"connect\(\d+, \{sa_family=AF_INET6?, sin6?_port=htons\((\d+)\)", trace)
     )
     assert spoken == {hub.url.rpartition(":")[2].encode()}, spoken
+
+
+MENDS = """
+sed -i s/wrong/right/ jobs/x.txt
+echo 'grep -q right jobs/x.txt' > jobs/test_x.sh
+"""
+"""An agent that cures what an issue tells of, with a test of it."""
+
+
+@pytest.mark.soak
+def test_an_issue_is_closed_by_what_the_agents_job_reproduced(hub: Hub, runner: Runner) -> None:
+    """A test that is red on the base and green on the landing makes the keyword that closes."""
+    toy(hub, agent=MENDS, **{"check.sh": SHOWS, "jobs/x.txt": "wrong\n"})
+    number = hub.act("octocat").open(TOY, "It is wrong", "Please mend it")
+
+    gate = runner.role("gate", payload=comment(number, "/factory", hub))
+    agent = worked(runner, gate)
+    assert (agent.code, agent["status"]) == (0, "changed"), agent.log
+    [shown] = json.loads((runner.carry() / "manifest.json").read_text())["evidence"]
+    done = runner.role("apply", draft="false", **given(gate, agent))
+
+    assert (shown["shown"], shown["base"]) == (True, gate["base-sha"]), shown
+    pull = int(done["pull-request-number"])
+    assert f"\nFixes #{number}\n" in hub.issue(TOY, pull).body
+    hub.act("octo").merge(TOY, pull, "merge")
+    assert hub.issue(TOY, number).state == "closed"
 
 
 @pytest.mark.soak
