@@ -26,7 +26,7 @@ from factory.events import (
     Reproduced,
     Undelivered,
 )
-from factory.evidence import reproduce
+from factory.evidence import of_landing
 from factory.forge import owners, standing, texts
 from factory.forge.failures import (
     Conflict,
@@ -47,7 +47,7 @@ from factory.site import HEADS, Delivery, Site
 from factory.stacking import Part, Size, Step, parts
 from factory.state import Proposal
 from factory.telling import Around, Issue
-from factory.wording import clean, masked
+from factory.wording import clean, listed, masked
 from stations.bench import Bench
 from stations.contract import Job
 from worktrees.failpoint import failpoint
@@ -215,7 +215,9 @@ class _Round:
         self._look_for_merged(tip)
         settings, git = site.settings.forge, site.repository.git
         merged = [each for each in self.line.proposals.values() if each.merged is not None]
+        placed = [job for job, work in self.line.jobs.items() if isinstance(work.place, Landed)]
         base, steps = self._steps(merged)
+        self._check_held(placed, steps, merged)
         found = parts(
             base,
             steps,
@@ -305,6 +307,21 @@ class _Round:
             base = steps.pop(0).commit
         return base, tuple(steps)
 
+    def _check_held(
+        self, placed: Sequence[JobId], steps: Sequence[Step], merged: Sequence[Proposal]
+    ) -> None:
+        """Complain when landed work is not there to be offered: silence would pass for success."""
+        held = {job for step in steps for job in step.jobs}
+        held |= {job for proposal in merged for job in proposal.jobs}
+        lost = [job for job in placed if job not in held]
+        if lost:
+            target = self.line.target.removeprefix(HEADS)
+            raise Complaint(
+                f"{target} does not hold what landed for {listed(lost)}",
+                hint="somebody moved that branch: put it back to where the run left it",
+                code=4,
+            )
+
     def _named(self, part: Part) -> list[Job]:
         """Give the jobs after which a part is called, in the order in which they were placed."""
         jobs = (work.job for work in self.line.jobs.values())
@@ -358,7 +375,7 @@ class _Round:
         if operation != "none" or not same or self.line.undelivered:
             self.courier.record(delivered)
         if around.onto == self.line.onto:
-            self._after(pull, rules)
+            self._after(replace(pull, head_sha=part.commit), rules)
         return pull
 
     def _branch(self, part: Part, key: str) -> tuple[str, str]:
@@ -498,7 +515,9 @@ class _Round:
             self._note(f"#{pull.number} is not merged by itself: {pull.base_ref} requires no check")
             return
         try:
-            ready = self.forge.keep.ready(pull).value
+            now = self.forge.keep.ready(pull).value
+            # Only what was tested here may be merged, also when somebody pushes at this moment.
+            ready = replace(now, head_sha=pull.head_sha)
             if after == "queue":
                 self.forge.keep.enqueue(ready)
                 said = "is in the merge queue"
@@ -550,25 +569,10 @@ class _Round:
         return found
 
     def _reproduced(self, job: JobId) -> Reproduced:
-        line, git = self.line, self.courier.site.repository.git
-        tip = git.resolve(line.target) or line.gate.target
-        landed = landings(git, line.base, tip)[line.run, job]
-        known = line.reproduced.get(job)
-        if known is not None and known.tree == git.tree_of(landed):
-            return known
-        work = line.jobs[job]
-        before = Oid(git("rev-parse", "--verify", f"{landed}^1").text)
-        made = reproduce(
-            self.courier.bench,
-            line.rules.tests,
-            work.job,
-            base=line.base,
-            before=before,
-            work=work.commit or landed,
-            landed=landed,
-            stop=self.courier.stop,
-        )
-        self.courier.record(made)
+        line = self.line
+        made = of_landing(self.courier.bench, line, job, stop=self.courier.stop)
+        if made is not line.reproduced.get(job):
+            self.courier.record(made)
         return made
 
     def _account(self, part: Part, around: Around) -> texts.Account:

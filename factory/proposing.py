@@ -38,9 +38,8 @@ def _delivered(turn: Turn, event: Delivered) -> None:
         number=event.number,
         pull=event.pull,
     )
-    past = {"", event.key}
-    failed = {key: fault for key, fault in line.undelivered.items() if key not in past}
-    turn.line = replace(line, proposals={**line.proposals, event.key: known}, undelivered=failed)
+    # A delivery ends at its first fault, and says it again while it holds; a key may change.
+    turn.line = replace(line, proposals={**line.proposals, event.key: known}, undelivered={})
     for job in event.jobs:
         place = line.jobs[job].place
         if isinstance(place, Landed | Proposed):

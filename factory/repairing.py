@@ -27,6 +27,7 @@ from factory.line import Line
 from factory.site import HEADS, Site
 from stations.contract import Job, Kind, Red, StationSpec
 from worktrees.failpoint import failpoint
+from worktrees.merge import landings
 from worktrees.names import JobId, Oid, RunId
 from worktrees.scope import Scope
 
@@ -42,6 +43,8 @@ _MOST: Final = 20
 _LOG: Final = 256 * 1024
 _ODD: Final = re.compile(r"[*?\[\]\\!#\s]|^$")
 _THREADS: Final = "threads="
+_FILES: Final = 3_000
+"""Files that a forge lists of one pull request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +269,15 @@ def deliver(
     Doing it again changes nothing more.
     """
     done = [work.job for work in line.jobs.values() if isinstance(work.place, Landed)]
-    tip = site.repository.git.resolve(line.target)
+    tip = _tested(site, line, done)
     undone = list(_undone(line))
     fault = ""
     code = 0
     where = replies.nothing_pushed("no job landed")
-    if done and tip is not None:
+    if done and tip is None:
+        fault, code = "the run's branch does not hold what landed any more", 4
+        where = replies.nothing_pushed(fault)
+    elif done and tip is not None:
         try:
             where = push(forge, errand, tip, ours=_ours(site, errand, tip))
         except (Conflict, Refused, Denied) as error:
@@ -289,6 +295,18 @@ def deliver(
             _answer(forge, errand, job, line, tip)
         return Delivered(text=f"pull request {errand.number}: {where}")
     return Delivered(text=fault or "no job landed, so nothing was pushed", code=code)
+
+
+def _tested(site: Site, line: Line, done: Sequence[Job]) -> Oid | None:
+    """Give the last landing of the run; None when its branch does not hold all of these jobs.
+
+    What people put above it on that branch was not tested.
+    """
+    git = site.repository.git
+    tip = git.resolve(line.target)
+    found = landings(git, line.base, tip) if tip is not None else {}
+    ours = {job: commit for (run, job), commit in found.items() if run == line.run}
+    return [*ours.values()][-1] if ours and ours.keys() >= {job.id for job in done} else None
 
 
 def _ours(site: Site, errand: Errand, tip: Oid) -> frozenset[Oid]:
@@ -319,6 +337,7 @@ def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) 
         forge.remote.push(f"{HEADS}{pull.head_ref}", tip, expect=Oid(pull.head_sha))
         failpoint("repairing.push.after")
         return replies.pushed(tip)
+    _check_fork(forge, errand.number)
     key = key_of(forge.repo.full.lower(), "beside", str(errand.number), errand.head)
     branch = texts.branch(f"pr {errand.number}", key)
     ref = f"{HEADS}{branch}"
@@ -327,6 +346,20 @@ def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) 
         forge.remote.push(ref, tip, expect=there if there in ours else None)
     address = forge.door.repository().url
     return replies.beside(branch, tip, remote=address)
+
+
+def _check_fork(forge: Forge, number: int) -> None:
+    """Refuse what a branch of this repository would let run with its secrets, unlike a fork's."""
+    files = forge.door.files(number)
+    if len(files) >= _FILES:
+        raise Refused(f"the fork changes {len(files)} files or more: nobody could look at all")
+    for each in files:
+        for path in (each.path, each.previous):
+            if path.lower().startswith(".github/"):
+                raise Refused(
+                    f"the fork changes {briefs.plain_path(path)}: on a branch of this repository"
+                    " it would run with the repository's own rights"
+                )
 
 
 def _code(error: ForgeError) -> int:

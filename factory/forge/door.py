@@ -791,7 +791,7 @@ def _words(answer: Answer) -> str:
 def _limit(answer: Answer) -> float | None:
     """Give for how many seconds an answer asks to wait; None when it does not."""
     headers = answer.headers
-    limited = '"RATE_LIMITED"' in answer.text[:2000] and answer.status < _MULTIPLE
+    limited = answer.status < _MULTIPLE and _query_limited(answer.text)
     if answer.status not in {_DENIED, _TOO_MANY} and not limited:
         return None
     after = _number(headers.get("retry-after"))
@@ -802,6 +802,20 @@ def _limit(answer: Answer) -> float | None:
         return max(1.0, reset - _clock(headers.get("date", "")) + 1)
     named = any(words in answer.text.lower() for words in ("rate limit", "abuse"))
     return _SECONDARY if named or limited or answer.status == _TOO_MANY else None
+
+
+def _query_limited(text: str) -> bool:
+    """Say whether this is GraphQL's own limit; people may write the same word anywhere else."""
+    if '"RATE_LIMITED"' not in text:
+        return False
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    errors = told.get("errors") if isinstance(told, dict) else None
+    return isinstance(errors, list) and any(
+        isinstance(error, dict) and error.get("type") == "RATE_LIMITED" for error in errors
+    )
 
 
 def _number(text: str | None) -> float | None:

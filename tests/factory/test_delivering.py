@@ -13,7 +13,7 @@ import pytest
 from factory import delivering
 from factory.complaint import Complaint
 from factory.ending import exit_code
-from factory.events import Advanced, Event, Landed, Placed
+from factory.events import Advanced, Delivered, Event, Landed, Placed
 from factory.forge import standing
 from factory.outgoing import Outgoing
 from factory.site import deliver_to
@@ -301,7 +301,7 @@ def test_closing_words_need_a_reproduction(post: Post) -> None:
         body,
         post.line.reproduced,
     )
-    proofs = {job: proof.why for job, proof in post.line.reproduced.items()}
+    proofs = {str(job): proof.why for job, proof in post.line.reproduced.items()}
     assert "brings no test" in proofs["untested"]
     assert "do not run at all" in proofs["imports"]
     assert "pass without the change" in proofs["passes"]
@@ -350,6 +350,61 @@ def test_merging_is_left_to_the_forge_and_its_rules(post: Post) -> None:
     assert (pull.merged, pull.draft) == (None, False)
     assert pull.auto_merge is not None
     assert not post.hub.writes("PUT")
+
+
+def test_what_somebody_pushes_at_the_last_moment_is_never_merged_by_itself(post: Post) -> None:
+    """The forge is asked to merge the commit that was tested, and says no to any other."""
+    with_forge(post, after="auto-merge")
+    post.hub.protect(TOY, "main", checks=("ci / unit",))
+    post.hub.repo(TOY).auto_merge = True
+    mine = post.land(asked("one"), a="1\n")
+
+    def record(event: Event) -> None:
+        post.record(event)
+        if isinstance(event, Delivered):
+            post.hub.act("octo").commit(TOY, event.branch, {"evil.py": "1\n"})
+
+    post.courier = replace(post.courier, record=record)
+
+    post.deliver()
+
+    [(_, pull)] = post.hub.repo(TOY).pulls()
+    assert pull.head != mine
+    assert pull.auto_merge is None
+    assert any("the forge says no" in text for text in post.said)
+
+
+def test_a_fault_of_a_first_try_is_over_when_the_work_is_delivered(
+    tmp_path: Path, post: Post
+) -> None:
+    """Also where the work has another key than what was merged before: the run ends in 0."""
+    with_forge(post, draft=False)
+    post.land(asked("one"), a="1\n")
+    assert post.deliver() == ()
+    post.hub.act("octo").merge(TOY, 1)
+    with post_at(tmp_path, run_id="run2", hub=post.hub) as again:
+        again.land(asked("one"), a="2\n")
+        post.hub.protect(TOY, "main", paths=("a",))
+        code, _ = again.refused()
+        assert code == 5
+        post.hub.repo(TOY).rules = []
+
+        again.courier.deliver()
+
+        assert again.places() == {"one": "proposed"}
+        assert exit_code(again.line) == 0
+
+
+def test_landed_work_that_its_branch_does_not_hold_is_said_to_be_undelivered(post: Post) -> None:
+    """A branch that somebody moved back offers nothing, and that is no success."""
+    post.land(asked("one"), a="1\n")
+    post.site.repository.git("update-ref", post.line.target, post.line.base)
+
+    code, why = post.refused()
+
+    assert (code, "does not hold what landed for one" in why) == (4, True)
+    assert exit_code(post.line) == 4
+    assert not post.pulls()
 
 
 def test_doctor_names_what_the_rules_would_refuse(post: Post) -> None:

@@ -10,15 +10,18 @@ import pytest
 from factory import repairing, settings
 from factory import site as sites
 from factory.complaint import Complaint
-from factory.events import Opened
-from factory.forge.failures import Conflict
+from factory.events import Landed, Opened, Placed
+from factory.forge.failures import Conflict, Refused
 from factory.forge.keeping import marked
 from factory.ledger import Ledger
+from factory.line import Line, opened, step
 from factory.repairing import Errand, Repair
 from factory.site import Site
 from stations.contract import Red
+from tests.conftest import commit_files
 from tests.forge.desktop import Desktop, entered
 from tests.forge.hub import Hub
+from worktrees.merge import landing_commit
 from worktrees.message import landing_message
 from worktrees.names import JobId, Oid, RunId
 
@@ -268,6 +271,76 @@ def test_what_moved_closed_or_opted_out_is_not_pushed_to(bench: Bench) -> None:
 
     for text, says in zip(said, ("moved", "closed", "factory:off"), strict=True):
         assert says in text
+
+
+def landed(bench: Bench, errand: Errand) -> Line:
+    """Give a round whose one job landed on the head that was read."""
+    git, target = bench.site.repository.git, f"refs/heads/target-{secrets.token_hex(4)}"
+    [job] = bench.read(errand.number).jobs
+    opening = Opened(
+        run=RunId("r2"),
+        base=errand.head,
+        target=target,
+        deliver="branch",
+        rules=replace(bench.site.settings.rules, hash="h"),
+        options=errand.options,
+    )
+    line, _ = step(opened(opening, 0.0), Placed(jobs=(job,)), 0.0)
+    work = commit_files(bench.site.repository, errand.head, {"a/x.py": "x = 0\n"})
+    tree = git.tree_of(work)
+    commit = landing_commit(
+        git, tree=tree, tip=errand.head, branches=[(job.id, work)], run=line.run, title=job.title
+    )
+    git("update-ref", target, commit)
+    at = replace(line.jobs[job.id], place=Landed(commit=commit, tree=tree), commit=work)
+    return replace(line, jobs={job.id: at})
+
+
+@pytest.mark.parametrize("change", ["added to", "moved back", "removed"])
+def test_only_what_was_tested_is_pushed_whatever_became_of_the_runs_branch(
+    bench: Bench, change: str
+) -> None:
+    """What people put on top stays here; where the landing is gone nothing is called repaired."""
+    number, head = bench.pull()
+    bench.red(head, "unit", "E boom\n")
+    errand = bench.read(number).errand
+    line = landed(bench, errand)
+    git = bench.site.repository.git
+    tested = git.resolve(line.target)
+    assert tested is not None
+    if change == "added to":
+        git("update-ref", line.target, commit_files(bench.site.repository, tested, {"evil": "1"}))
+    elif change == "moved back":
+        git("update-ref", line.target, errand.head)
+    else:
+        git("update-ref", "-d", line.target)
+
+    done = repairing.deliver(bench.site, bench.desk.forge, line, errand)
+
+    ref = bench.hub.repo(TOY).issues[number].pull
+    assert ref is not None
+    kept = change == "added to"
+    assert bench.hub.repo(TOY).bare.branch(ref.head_ref) == (tested if kept else head)
+    assert done.code == (0 if kept else 4)
+    [said] = bench.hub.comments(TOY, number)
+    assert ("Repaired:" in said.body) is kept
+    assert ("Nothing was pushed" in said.body) is not kept
+
+
+def test_a_forks_workflows_never_come_onto_a_branch_of_this_repository(bench: Bench) -> None:
+    """They would run with its secrets there, which the fork's own pull request does not."""
+    hub, source = bench.hub, "alice/toy"
+    hub.user("alice", "none")
+    hub.fork(TOY, source)
+    head = hub.act("alice").commit(source, "work", {".github/workflows/x.yml": "on: push\n"})
+    number = hub.act("alice").open_pull(TOY, "work", source=source)
+    errand = bench.read(number).errand
+    before = hub.objects(TOY).branches
+
+    with pytest.raises(Refused, match=r"fork changes \.github/workflows/x\.yml"):
+        repairing.push(bench.desk.forge, errand, Oid(head))
+
+    assert hub.objects(TOY).branches == before
 
 
 def test_a_clone_never_holds_the_token(bench: Bench) -> None:

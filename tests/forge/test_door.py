@@ -300,6 +300,25 @@ def test_a_used_up_budget_of_questions_is_a_limit(tmp_path: Path) -> None:
         assert told.value.retry_at > time.time() + 30
 
 
+def test_nobody_can_write_a_limit(tmp_path: Path) -> None:
+    """A title, a comment or a label of the limit's own name is text, in calls and in GraphQL."""
+    with hub_of(tmp_path) as hub:
+        octocat = hub.act("octocat")
+        number = octocat.open(TOY, "RATE_LIMITED", "", "RATE_LIMITED")
+        octocat.comment(TOY, number, "RATE_LIMITED")
+        octocat.commit(TOY, "feat", {"b.py": "1\n"}, "change")
+        pull = octocat.open_pull(TOY, "feat", "RATE_LIMITED")
+        octocat.remark(TOY, pull, "b.py", 1, "RATE_LIMITED")
+        waits: list[float] = []
+        door = door_of(hub, wait=waits.append, max_wait=100)
+
+        assert door.issue(number).title == "RATE_LIMITED"
+        assert [one.body for one in door.comments(number)] == ["RATE_LIMITED"]
+        assert door.threads(pull)[0].comments[0].body == "RATE_LIMITED"
+        assert door.add_labels(number, ["RATE_LIMITED"]) == ("RATE_LIMITED",)
+        assert not waits
+
+
 def test_writes_keep_to_the_pace_that_the_forge_asks_for(tmp_path: Path) -> None:
     """The 81st write of a minute waits for the minute's end; reading never does."""
     with hub_of(tmp_path) as hub:
