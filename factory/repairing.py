@@ -86,6 +86,15 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """The branch of this repository that the commits are on, and the sentence that says so."""
+
+    branch: str
+    said: str
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """Threads of one file with what people who may write say in them."""
 
@@ -279,7 +288,7 @@ def deliver(
         where = replies.nothing_pushed(fault)
     elif done and tip is not None:
         try:
-            where = push(forge, errand, tip, ours=_ours(site, errand, tip))
+            where = push(forge, errand, tip, ours=_ours(site, errand, tip)).said
         except (Conflict, Refused, Denied) as error:
             fault, code = error.message, _code(error)
             where = replies.nothing_pushed(fault)
@@ -315,7 +324,7 @@ def _ours(site: Site, errand: Errand, tip: Oid) -> frozenset[Oid]:
     return frozenset(map(Oid, said.split()))
 
 
-def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) -> str:
+def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) -> Pushed:
     """Put the commits where they belong; `Conflict` when the pull request is not as it was.
 
     ``ours`` are commits of this round that may stand there already, below the tip.
@@ -323,7 +332,7 @@ def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) 
     pull = forge.door.pull(errand.number)
     own = pull.head_repo is not None and pull.head_repo.lower() == forge.repo.full.lower()
     if own and pull.head_sha == tip:
-        return replies.pushed(tip)
+        return Pushed(branch=pull.head_ref, said=replies.pushed(tip))
     if pull.state != "open":
         raise Conflict("the pull request was closed meanwhile")
     if texts.OFF in pull.labels:
@@ -336,7 +345,7 @@ def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) 
     if own:
         forge.remote.push(f"{HEADS}{pull.head_ref}", tip, expect=Oid(pull.head_sha))
         failpoint("repairing.push.after")
-        return replies.pushed(tip)
+        return Pushed(branch=pull.head_ref, said=replies.pushed(tip))
     _check_fork(forge, errand.number)
     key = key_of(forge.repo.full.lower(), "beside", str(errand.number), errand.head)
     branch = texts.branch(f"pr {errand.number}", key)
@@ -345,7 +354,7 @@ def push(forge: Forge, errand: Errand, tip: Oid, *, ours: Collection[Oid] = ()) 
     if there != tip:
         forge.remote.push(ref, tip, expect=there if there in ours else None)
     address = forge.door.repository().url
-    return replies.beside(branch, tip, remote=address)
+    return Pushed(branch=branch, said=replies.beside(branch, tip, remote=address), beside=True)
 
 
 def _check_fork(forge: Forge, number: int) -> None:
@@ -428,6 +437,11 @@ def _check(pull: Pull, forge: Forge, round_: int) -> None:
 
 def _rounds(site: Site, forge: Forge, number: int, people: People) -> int:
     """Count the rounds so far: those this repository ran, and those that say so on the forge."""
+    return max(rounds_said(forge, number, people), _own_rounds(site.ledger, number))
+
+
+def rounds_said(forge: Forge, number: int, people: People, *, but: Oid | None = None) -> int:
+    """Count the rounds that say so on the forge, other than the one that pushed ``but``."""
     me = forge.door.me().lower()
 
     def trusted(person: Person) -> bool:
@@ -438,9 +452,11 @@ def _rounds(site: Site, forge: Forge, number: int, people: People) -> int:
         each
         for comment in forge.door.comments(number)
         for key, each in keys.items()
-        if bears(comment.body, key) and trusted(comment.author)
+        if bears(comment.body, key)
+        and trusted(comment.author)
+        and (but is None or not replies.is_round_of(comment.body, but))
     ]
-    return max([*said, _own_rounds(site.ledger, number)], default=0)
+    return max(said, default=0)
 
 
 def _own_rounds(path: Path, number: int) -> int:

@@ -21,6 +21,7 @@ from factory.forge.failures import Conflict, Denied, ForgeError, Limited, Missin
 from factory.forge.gatekeeping import Pins, moved
 from factory.forge.keeping import key_of
 from factory.forge.obstacles import ACTIONS
+from factory.forge.people import People
 from factory.forge.replies import ROUNDS
 from factory.forge.texts import Account
 from factory.forge.values import Comment
@@ -105,7 +106,7 @@ class Apply:
             )
         sealed = self._unsealed()
         self._judge(sealed)
-        self._recheck()
+        self._recheck(sealed)
         if self.pins.is_pull:
             return self._extend(sealed)
         return self._propose(sealed, lease)
@@ -147,10 +148,13 @@ class Apply:
             why = "a commit's message would close an item"
             raise _Stop(self._refused("message", (why,)))
 
-    def _recheck(self) -> None:
+    def _recheck(self, sealed: Sealed) -> None:
         """Look at the item once more: nothing is written about one that changed."""
         pins = self.pins
         item, _ = gate.look(self.forge, pins.number)
+        if item.is_pull and item.head == sealed.manifest.head:
+            # An earlier try pushed it and failed afterwards: this one goes on from there.
+            item = replace(item, head=pins.head)
         why = moved(pins, item)
         if not why and not pins.is_pull:
             why = self._linked()
@@ -212,7 +216,7 @@ class Apply:
             raise _Stop(self._refused("foreign commit", (why,)))
         if there != head:
             self._move(ref, head, expect=there)
-        self._recheck()
+        self._recheck(sealed)
         try:
             kept = self.forge.keep.pull(
                 self._key(),
@@ -243,36 +247,40 @@ class Apply:
     def _extend(self, sealed: Sealed) -> Applied:
         """Put the commits on top of the pull request that was repaired, or beside a fork's."""
         told, pins, head = sealed.manifest, self.pins, Oid(sealed.manifest.head)
-        if not 1 <= told.round <= ROUNDS:
-            why = f"this would be round {told.round}, of at most {ROUNDS}"
+        said = repairing.rounds_said(self.forge, pins.number, People(self.forge.door), but=head)
+        round_ = max(told.round, 1 + said)
+        if round_ > ROUNDS:
+            why = f"this would be round {round_}, of at most {ROUNDS}"
             raise _Stop(self._refused("rounds", (why,)))
         account = self._account(sealed)
-        errand = Errand(number=pins.number, head=Oid(pins.head), round=told.round)
+        errand = Errand(number=pins.number, head=Oid(pins.head), round=round_)
         try:
-            where = repairing.push(self.forge, errand, head)
+            put = repairing.push(self.forge, errand, head)
         except Conflict as error:
             raise _Stop(self._blocked(error.message)) from error
         except Refused as error:
             raise _Stop(self._refused("push", (error.message,))) from error
+        self.pushed.append(head)
         text = replies.round_of(
-            told.round,
+            round_,
             run=account.run,
             done=[each.title for each in account.asked],
             undone=list(account.left_out.items()),
             left=(),
-            where=where,
+            where=put.said,
         )
-        key = repairing.round_key(self.forge, pins.number, told.round)
+        key = repairing.round_key(self.forge, pins.number, round_)
         self.forge.keep.comment(pins.number, key, text)
         self._answer(sealed, errand, account)
         pull = self.forge.door.pull(pins.number)
-        checks = self._start_checks(pull.head_ref, head)
+        checks = self._start_checks(put.branch, head, foreign=put.beside)
+        beside = put.branch if put.beside else ""
         return Applied(
             status="changed",
             why="commits were pushed",
-            said=texts.extended(self.flow.page, commit=head, checks=checks),
+            said=texts.extended(self.flow.page, commit=head, beside=beside, checks=checks),
             head=head,
-            branch=pull.head_ref,
+            branch=put.branch,
             number=pins.number,
             url=pull.url,
             operation="updated",
@@ -312,8 +320,11 @@ class Apply:
             operation="fallback",
         )
 
-    def _start_checks(self, name: str, head: Oid) -> str:
-        """Report our own check, start the workflow that was named, and say what will not start."""
+    def _start_checks(self, name: str, head: Oid, *, foreign: bool = False) -> str:
+        """Report our own check, start the workflow that was named, and say what will not start.
+
+        No workflow of ours is started on ``foreign`` work: it holds code that nobody here read.
+        """
         told = []
         try:
             self.forge.keep.check(
@@ -329,7 +340,7 @@ class Apply:
         except (Denied, Refused) as error:
             told.append(f"Its own check could not be written: {bodies.field(error.message)}.")
         if self.forge.door.me() == ACTIONS:
-            told.append(texts.started_by_hand(self._dispatched(name)))
+            told.append(texts.FOREIGN if foreign else texts.started_by_hand(self._dispatched(name)))
         return " ".join(told)
 
     def _dispatched(self, name: str) -> str:

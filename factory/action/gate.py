@@ -26,8 +26,6 @@ from factory.forge.values import Issue, Pull
 
 MOST_EVENT = 25_000_000
 """Bytes of an event that is read: GitHub itself sends no larger one."""
-_MARGIN = 1800
-"""Seconds that a lease lasts beyond the work, for queues and for the writing job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ def run(forge: Forge, flow: Workflow, given: Inputs, *, wait: Callable[[float], 
     held = marker.Marker(forge, ask.number, wait=wait)
     other = held.claim(
         flow.run,
-        seconds=given.minutes * 60 + _MARGIN,
+        seconds=given.minutes * 60 + marker.MARGIN,
         text=texts.working(flow.page),
     )
     if other is not None:

@@ -15,6 +15,8 @@ from factory.forge.gatekeeping import Pins, Wishes, pins_of
 
 PREFIXES: Final = ("INPUT_", "GITHUB_", "RUNNER_")
 """How the names of the variables begin."""
+MOST_MINUTES: Final = 350
+"""What the work may take at most: a job of GitHub ends after 360."""
 LEVELS: Final = ("write", "admin")
 RESULTS: Final = ("success", "failure", "cancelled", "skipped")
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
@@ -162,7 +164,7 @@ def inputs(given: Mapping[str, str], repository: str) -> Inputs:
         ),
         pins=pins,
         budget=read.text("INPUT_BUDGET_USD", _MONEY, "an amount of dollars", "5"),
-        minutes=read.number("INPUT_TIMEOUT_MINUTES", 30, 350),
+        minutes=read.number("INPUT_TIMEOUT_MINUTES", 30, MOST_MINUTES),
         seats=read.number("INPUT_MAX_WORKERS", 4, 64),
         files=read.number("INPUT_MAX_CHANGED_FILES", 50, 3000),
         lines=read.number("INPUT_MAX_CHANGED_LINES", 5000, 1_000_000),

@@ -10,12 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from factory.action.inputs import MOST_MINUTES
 from factory.forge.connecting import Forge
 from factory.forge.failures import Gone
 from factory.forge.keeping import bears, key_of
 
 CONFIRM: Final = 2.0
 """Seconds between writing a lease and looking whose it is."""
+MARGIN: Final = 1800
+"""Seconds that a lease lasts beyond the work, for queues and for the writing job."""
+LONGEST: Final = MOST_MINUTES * 60 + 2 * MARGIN
+"""Seconds that a lease may still last: whoever edited a longer one in would hold us up for ever."""
 _LOOKS: Final = 3
 _STATE: Final = re.compile(
     r"^<!-- factory:lease run=([0-9]{1,20}|-) until=([0-9]{1,12}) head=([0-9a-f]{40,64}|-) -->$",
@@ -33,7 +38,7 @@ class Lease:
 
     def held(self, now: float, *, by: str) -> bool:
         """Say whether another run than ``by`` works on the item now."""
-        return self.run not in {"", by} and self.until > now
+        return self.run not in {"", by} and now < self.until <= now + LONGEST
 
     @property
     def line(self) -> str:

@@ -44,9 +44,10 @@ def opened(page: str, *, number: int, operation: str, checks: str) -> str:
     return f"**Factory** {verb} #{number} for this, from [this run]({page}).{_after(checks)}"
 
 
-def extended(page: str, *, commit: str, checks: str) -> str:
-    """Say that commits stand on top of the pull request's branch."""
-    return f"**Factory** put `{commit}` on this branch, from [this run]({page}).{_after(checks)}"
+def extended(page: str, *, commit: str, beside: str, checks: str) -> str:
+    """Say that commits stand on the pull request's branch, or on one of ours beside a fork's."""
+    where = f"{field(beside)}, beside this fork's branch" if beside else "this branch"
+    return f"**Factory** put `{commit}` on {where}, from [this run]({page}).{_after(checks)}"
 
 
 def beside(page: str, *, address: str, why: str) -> str:
@@ -104,6 +105,12 @@ def unfinished(page: str, why: str) -> str:
         f"**Factory** could not finish writing: {field(why, most=REASON)}. What was pushed so far"
         f" stays; starting it again goes on from there. More: [the run]({page})."
     )
+
+
+FOREIGN: Final = (
+    "No checks were started: this branch holds a fork's code with this repository's rights. Read it"
+    " first, then push to the branch to start them."
+)
 
 
 def started_by_hand(dispatched: str) -> str:

@@ -107,6 +107,14 @@ def round_of(
     return "\n".join(parts) + "\n"
 
 
+def is_round_of(body: str, commit: Oid) -> bool:
+    """Say whether a comment on a round says that this commit was pushed.
+
+    Only the sentence of ours counts: titles, and the run's name before it, are others' words.
+    """
+    return commit in body.partition("\n")[0].partition("`. ")[2]
+
+
 def pushed(commit: Oid) -> str:
     """Say that new commits are on the pull request's own branch."""
     return f"New commits are on this branch, up to {commit}; nothing was rewritten."

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from factory import repairing
 from factory.action.bundle import BundleError, Evidence, read
+from factory.action.marker import lease_of
 from factory.forge.gatekeeping import Pins
+from factory.forge.keeping import marked
+from factory.forge.replies import ROUNDS
 from factory.forge.texts import Asked
 from tests.action.bench import Bench
 from tests.action.workflow import TOY, comment, toy
@@ -450,6 +454,72 @@ def test_a_repair_goes_on_top_of_the_branch_or_beside_a_forks(
         assert bench.hub.repo(TOY).bare.ref(beside) == found.head
         assert bench.hub.repo(source).bare.branch("work") == pins.head
     assert any("Round 1 of at most" in said for said in bench.ours(pins.number))
+
+
+def mended(bench: Bench, pins: Pins, **told: Any) -> str:
+    """Seal what repairs a pull request on top of its head."""
+    bench.clone()
+    fetched(bench, pins)
+    return bench.change(pins, {"jobs/x.txt": f"mended on {pins.head}\n"}, **told)
+
+
+def test_a_repair_that_failed_after_its_push_goes_on_from_there(bench: Bench) -> None:
+    """Started again it finds its own commits, tells of them in one round, and stays idempotent."""
+    pins = repaired(bench)
+    digest = mended(bench, pins)
+    bench.hub.fault("POST", "*/issues/{issue_number}/comments", "status", times=1, status=404)
+
+    first = bench.apply(pins, bundle_sha256=digest)
+    pushed = bench.hub.repo(TOY).bare.branch("work")
+    [failed] = bench.ours(pins.number)
+    more = [bench.apply(pins, bundle_sha256=digest) for _ in range(2)]
+
+    assert (first.status, first.head) == ("failed", pushed)
+    assert lease_of(failed).head == pushed != pins.head
+    assert [(each.status, each.code, each.head) for each in more] == [("changed", 0, pushed)] * 2
+    said = bench.ours(pins.number)
+    assert sum("Round 1 of at most" in each for each in said) == 1
+    assert len(said) == 2
+    assert any(f"put `{pushed}` on this branch" in each for each in said)
+
+
+def test_a_fork_chooses_no_branch_of_ours(bench: Bench) -> None:
+    """What is put out and told is the branch beside the fork's, and no workflow of ours runs it."""
+    octo = bench.hub.act("octo")
+    octo.commit(TOY, "main", {".github/workflows/ci.yml": "on: workflow_dispatch\n"})
+    octo.commit(TOY, "work", {"jobs/ours.txt": "ours\n"})
+    bench.powers = {"actions": "write"}
+    pins = repaired(bench, "alice/toy")
+    digest = mended(bench, pins)
+
+    found = bench.apply(pins, bundle_sha256=digest, dispatch="ci.yml")
+
+    [beside] = bench.branches()
+    assert (found.status, f"refs/heads/{found.branch}") == ("changed", beside)
+    assert bench.hub.dispatched(TOY) == []
+    said = bench.ours(pins.number)
+    assert any("Read it first" in each for each in said)
+    assert any(f"on `{found.branch}`, beside this fork's branch" in each for each in said)
+    assert not any("on this branch" in each for each in said)
+
+
+def test_rounds_are_counted_on_the_forge(bench: Bench) -> None:
+    """A bundle that calls itself the first round is the next one, and refused after the last."""
+    number = repaired(bench).number
+    with bench.entered("apply") as forge:
+        key = repairing.round_key(forge, number, ROUNDS - 1)
+    bench.hub.act("mona").comment(TOY, number, marked("x", key))
+    pins = bench.pins(number)
+
+    last = bench.apply(pins, bundle_sha256=mended(bench, pins))
+    shutil.rmtree(bench.flow().temp / "factory-bundle")
+    pins = bench.pins(number)
+    beyond = bench.apply(pins, bundle_sha256=mended(bench, pins, run="run-2"))
+
+    assert last.status == "changed"
+    assert any(f"Round {ROUNDS} of at most" in said for said in bench.ours(number))
+    assert (beyond.code, beyond.why) == (5, "refused by the gate rounds")
+    assert bench.hub.repo(TOY).bare.branch("work") == last.head
 
 
 def test_a_head_that_moved_is_left_alone(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from factory.action.gate import MOST_EVENT
 from factory.action.inputs import inputs, workflow
-from factory.action.marker import CONFIRM, Lease, Marker, lease_of
+from factory.action.marker import CONFIRM, LONGEST, MARGIN, Lease, Marker, lease_of
 from factory.complaint import Complaint
 from tests.action.bench import Bench
 from tests.action.workflow import TOY, comment, toy
@@ -130,6 +130,15 @@ def test_of_two_at_once_the_one_that_stands_works(bench: Bench) -> None:
 
     assert found is not None
     assert found.run == "202"
+
+
+def test_no_lease_lasts_for_ever() -> None:
+    """The longest work may hold an item; a time that somebody edited in beyond it may not."""
+    now = 1_800_000_000
+
+    assert Lease(run="7", until=now + 350 * 60 + MARGIN).held(now, by="8")
+    assert not Lease(run="7", until=now + LONGEST + 1).held(now, by="8")
+    assert not Lease(run="7", until=10**12 - 1).held(now, by="8")
 
 
 def test_a_forged_lease_holds_nobody_up(bench: Bench) -> None:
