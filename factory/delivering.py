@@ -40,6 +40,7 @@ from factory.forge.failures import (
 )
 from factory.forge.keeping import key_of
 from factory.forge.obstacles import ACTIONS, Obstacle, Wanted, obstacles
+from factory.forge.people import People
 from factory.forge.values import Pull, Repository, Rules
 from factory.ledger import Ledger
 from factory.line import Line
@@ -51,6 +52,7 @@ from factory.wording import clean, listed, masked
 from stations.bench import Bench
 from stations.contract import Job
 from worktrees.failpoint import failpoint
+from worktrees.git import GitError
 from worktrees.merge import landings
 from worktrees.names import JobId, Oid
 from worktrees.scope import allows
@@ -99,6 +101,8 @@ class Courier:
             self.record(Undelivered(key="", why=why, code=error.code))
         except ForgeError as error:
             self.record(Undelivered(key="", why=_said(error), code=code_of(error)))
+        except GitError as error:
+            self.record(Undelivered(key="", why=f"git failed: {error}; run factory doctor", code=7))
         for fault in self.line().undelivered.values():
             target = self.line().target.removeprefix(HEADS)
             self.say(f"not delivered: {clean(masked(fault.why))}")
@@ -270,7 +274,7 @@ class _Round:
             if proposal.merged is not None:
                 continue
             pull = self.forge.door.pull(proposal.number)
-            commit = git.resolve(pull.merge_commit) if pull.merged else None
+            commit = git.resolve(pull.merge_commit) if pull.merged and pull.merge_commit else None
             if commit is None or not self._holds(pull, proposal.commit):
                 continue
             # A part of a stack may have been merged into the branch below it only.
@@ -484,6 +488,7 @@ class _Round:
         door, mine = self.forge.door, self._standing(name)
         ours = {each.number for each in self.line.proposals.values()}
         ours |= {mine.number} if mine is not None else set()
+        people = People(door)
         for job in part.jobs:
             number = self.line.jobs[job].job.issue
             if number is None:
@@ -502,6 +507,7 @@ class _Round:
                 ours=ours,
                 me=self.me,
                 repo=self.forge.repo.full,
+                counts=people.may_write,
             )
             if why:
                 raise _Held(f"{why}; look at it, then start it anew", 4)

@@ -275,15 +275,32 @@ def _passed(forge: Forge, issue: Issue, label: str, people: People, *, now: date
         claimed = _claimed(forge, issue.number, now=now)
         why = (claimed, "") if claimed else None
     if why is None:
-        who = [
-            each.actor
-            for each in forge.door.timeline(issue.number)
-            if each.kind == "labeled" and each.label.lower() == label.lower()
-        ]
-        if not who or who[-1] is None or not people.may_write(who[-1]):
-            why = "the label was put there by somebody without write permission", ""
+        unmeant = _unmeant(forge, issue.number, label, people)
+        why = (unmeant, "") if unmeant else None
     why = why or _linked(forge, issue)
     return why[0] if why is not None else ""
+
+
+def _unmeant(forge: Forge, number: int, label: str, people: People) -> str:
+    """Say why a label does not stand for what the issue says; empty when it does."""
+    happened = forge.door.timeline(number)
+    put = [
+        each for each in happened if each.kind == "labeled" and each.label.lower() == label.lower()
+    ]
+    if not put or put[-1].actor is None or not people.may_write(put[-1].actor):
+        return "the label was put there by somebody without write permission"
+    meant = put[-1].at
+    changes = [(each.actor, each.at) for each in happened if each.kind == "renamed"]
+    changes += ((each.by, each.at) for each in forge.door.edits(number))
+    for who, at in changes:
+        # Times are whole seconds: one that is the same may be the later one.
+        late = meant is None or at is None or at >= meant
+        if late and (who is None or not people.may_write(who)):
+            return (
+                "somebody without write permission changed its text after the label was put there; "
+                f"read it, then take the label {label} off and put it there again"
+            )
+    return ""
 
 
 def _ours_on(forge: Forge, number: int) -> Iterator[Comment]:

@@ -14,6 +14,7 @@ from factory.forge.values import (
     Check,
     Comment,
     Commit,
+    Edit,
     Happened,
     Issue,
     Person,
@@ -328,6 +329,23 @@ def references(part: Part) -> tuple[Reference, ...]:
     return tuple(first.values())
 
 
+def edits(part: Part) -> tuple[Edit, ...]:
+    """Read from GraphQL who changed the text of an issue; more than a page are nobody's."""
+    last = part.moment_or_none("lastEditedAt")
+    if last is None:
+        return ()
+    found = [Edit(by=_actor(part.part_or_none("editor")), at=last)]
+    listed = part.part_or_none("userContentEdits")
+    if listed is not None:
+        found += (
+            Edit(by=_actor(node.part_or_none("editor")), at=node.moment("editedAt"))
+            for node in part.nodes("userContentEdits")
+        )
+        if listed.part("pageInfo").flag("hasNextPage"):
+            found.append(Edit(by=GHOST, at=last))
+    return tuple(found)
+
+
 def thread(part: Part) -> Thread:
     """Read a talk about a line, from GraphQL."""
     return Thread(
@@ -379,16 +397,20 @@ def _reference(part: Part, kind: str) -> Reference:
     )
 
 
-def _remark(part: Part) -> Comment:
-    author = part.part_or_none("author")
-    bot = author is not None and author.words("__typename") == "Bot"
+def _actor(part: Part | None) -> Person:
+    """Read an account of GraphQL."""
+    if part is None:
+        return GHOST
+    kind = part.words("__typename") or "User"
     # REST names an App's account with its suffix, GraphQL does not.
-    login = "" if author is None else author.text("login") + ("[bot]" if bot else "")
+    login = part.text("login") + ("[bot]" if kind == "Bot" else "")
+    return Person(login=login, kind=kind, id=0)
+
+
+def _remark(part: Part) -> Comment:
     return Comment(
         id=part.count("databaseId"),
-        author=GHOST
-        if author is None
-        else Person(login=login, kind=author.words("__typename") or "User", id=0),
+        author=_actor(part.part_or_none("author")),
         body=part.words("body"),
         created=part.moment("createdAt"),
         updated=part.moment("updatedAt"),

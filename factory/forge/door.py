@@ -44,6 +44,7 @@ from factory.forge.values import (
     Check,
     Comment,
     Commit,
+    Edit,
     Happened,
     Issue,
     Pull,
@@ -188,6 +189,11 @@ class Door:
         """Give what happened to an issue or pull request, oldest first."""
         path = f"{self._at}/issues/{number}/timeline"
         return tuple(map(answers.happened, self._list(path)))
+
+    def edits(self, number: int) -> tuple[Edit, ...]:
+        """Give the changes of an issue's text, which its timeline does not hold."""
+        found = self._query(queries.EDITS, self._naming(number))
+        return answers.edits(found.part("repository").part("issue"))
 
     def references(self, number: int) -> tuple[Reference, ...]:
         """Give what closes or names an issue, or what a pull request closes and who names it."""

@@ -36,6 +36,20 @@ query ($owner: String!, $name: String!, $number: Int!) {
 """
     f"{_NAMED} }} }} }} {_ITEM}"
 )
+EDITS: Final = """
+query ($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    issue(number: $number) {
+      lastEditedAt
+      editor { __typename login }
+      userContentEdits(first: 100) {
+        pageInfo { hasNextPage }
+        nodes { editedAt editor { __typename login } }
+      }
+    }
+  }
+}
+"""
 PULL_REFERENCES: Final = (
     """
 query ($owner: String!, $name: String!, $number: Int!) {

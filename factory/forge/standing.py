@@ -1,10 +1,10 @@
 """How an issue stands since it was read: whether anything may still be written for it. Pure."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from factory.forge.texts import OFF
-from factory.forge.values import Comment, Issue, Reference
+from factory.forge.values import Comment, Issue, Person, Reference
 
 
 def mark(issue: Issue) -> str:
@@ -22,11 +22,13 @@ def changed(
     ours: Collection[int],
     me: str,
     repo: str,
+    counts: Callable[[Person], bool] = lambda _: True,
 ) -> str:
     """Say why nothing may be written for an issue any more; an empty string when nothing changed.
 
     ``seen`` is the mark of how it was read; what we (``me``) said since is no change, and ``ours``
-    are our own pull requests.
+    are our own pull requests. ``counts`` says whose comments are heard: what strangers say never
+    entered the work, and does not stop it either.
     """
     number = f"#{issue.number}"
     if issue.state != "open":
@@ -50,7 +52,9 @@ def changed(
     if mark(issue).rpartition(" ")[2] != said:
         return f"the text of issue {number} was changed since it was read"
     since = [each for each in comments if each.updated.isoformat() > when]
-    if any(each.author.login.lower() != me.lower() for each in since):
+    # The newest first: not all of a crowd are asked about.
+    others = (each.author for each in reversed(since) if each.author.login.lower() != me.lower())
+    if any(map(counts, others)):
         return f"somebody commented on issue {number} since it was read"
     if not since and not ours:
         return f"issue {number} was changed since it was read"

@@ -80,6 +80,14 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change of an issue's text."""
+
+    by: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
     """What somebody said on an issue, a pull request or a line of its change."""
 

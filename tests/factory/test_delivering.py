@@ -232,6 +232,55 @@ def test_an_issue_that_moved_is_not_written_about(post: Post) -> None:
     assert (after.pulls, after.branches) == (before.pulls + 1, before.branches + 1) == (1, 2)
 
 
+def test_a_stranger_stops_no_delivery(post: Post) -> None:
+    """What somebody without write permission says about an issue is no reason to stop."""
+    post.hub.user("eve", "read")
+    number = post.hub.act("eve").open(TOY, "It breaks", "Always")
+    post.land(from_issue(post, number), a="1\n")
+    post.hub.act("eve").comment(TOY, number, "Me too")
+
+    assert post.deliver() == ()
+
+    assert len(post.pulls()) == 1
+
+
+def test_what_git_cannot_do_is_said_and_ends_no_later_offer(post: Post) -> None:
+    """The reason is on record, nothing is raised, and the next landing is offered."""
+    told: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    first = post.land(asked("one"), a="1\n")
+    whole, post.line = post.line, replace(post.line, target="no ref")
+    landed = Advanced(trial=9, jobs=(), commit=first, tree=first)
+
+    with Outgoing(courier=post.courier, put=told.put) as outgoing:
+        outgoing.seen(landed)
+        heard(post, told, outgoing, "undelivered")
+        assert post.line.undelivered[""].why.startswith("git failed: ")
+        post.line = whole
+        outgoing.seen(landed)
+        heard(post, told, outgoing, "delivering")
+        heard(post, told, outgoing, "delivered")
+
+    assert post.pulls() == [(1, "main", first)]
+
+
+def test_a_merge_whose_commit_the_forge_does_not_name_is_looked_for_later(post: Post) -> None:
+    """Until it is named nothing is put on record about the merge, and nothing fails in git."""
+    post.land(asked("one"), a="1\n")
+    with_forge(post, draft=False)
+    assert post.deliver() == ()
+    post.hub.act("octo").merge(TOY, 1, "squash")
+    [(_, pull)] = post.hub.repo(TOY).pulls()
+    named, pull.merge_commit = pull.merge_commit, None
+
+    unnamed = post.deliver()
+    assert not any("git failed" in fault.why for fault in unnamed)
+    assert post.places() == {"one": "proposed"}
+
+    pull.merge_commit = named
+    assert post.deliver() == ()
+    assert post.places() == {"one": "landed"}
+
+
 def test_a_path_that_the_forge_protects_is_named_before_any_push(post: Post) -> None:
     """The exit code is that of a gate, and no branch of ours is there."""
     post.hub.protect(TOY, "main", paths=("ci/*",))

@@ -217,6 +217,34 @@ def test_what_a_factory_took_is_not_taken_again(hub: Hub, desk: Desktop) -> None
     assert len(hub.comments(TOY, number)) == 1
 
 
+def test_a_text_that_a_stranger_changed_after_the_label_is_not_taken(
+    hub: Hub, desk: Desktop
+) -> None:
+    """What was labelled is what is worked on: a later text or title of a stranger is no order."""
+    eve, mona = hub.act("eve"), hub.act("mona")
+    made = (eve.open(TOY, f"Meant {n}", "please") for n in range(5))
+    before, body, title, ours, both = made
+    eve.edit(TOY, before, title="Meant well", body="please do")
+    for number in (before, body, title, ours, both):
+        mona.label(TOY, number, "meant")
+    eve.edit(TOY, body, body="Another order")
+    eve.edit(TOY, title, title="Another order")
+    eve.edit(TOY, both, body="Another order")
+    mona.edit(TOY, both, body="Another order, spelt well")
+    mona.edit(TOY, ours, title="Meant so", body="please, soon")
+
+    found = labelled(desk, "meant")
+
+    assert [job.issue for job in found.jobs] == [before, ours]
+    left = dict(found.left)
+    assert set(left) == {body, title, both}
+    assert all("label meant off and put it there again" in why for why in left.values())
+    for number in (body, title, both):
+        mona.unlabel(TOY, number, "meant")
+        mona.label(TOY, number, "meant")
+    assert len(labelled(desk, "meant").jobs) == 5
+
+
 def test_looking_at_many_issues_has_a_bound(hub: Hub, desk: Desktop) -> None:
     """A call asks a few things of each issue that it looks at, and nothing of those it knows."""
     numbers = [hub.act("mona").open(TOY, f"Many {n}", "", "many") for n in range(12)]

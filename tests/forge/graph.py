@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -62,7 +63,16 @@ SERVED: Final[Mapping[str, Sequence[str]]] = {
     ),
     "Label": ("id", "name"),
     "LabelConnection": _PAGED,
-    "Issue": (*_ISSUE, "closedByPullRequestsReferences", "stateReason"),
+    "Issue": (
+        *_ISSUE,
+        "closedByPullRequestsReferences",
+        "stateReason",
+        "lastEditedAt",
+        "editor",
+        "userContentEdits",
+    ),
+    "UserContentEdit": ("id", "editedAt", "editor"),
+    "UserContentEditConnection": _PAGED,
     "IssueConnection": _PAGED,
     "IssueComment": ("id", "databaseId", "body", "author", "authorAssociation", "createdAt", "url"),
     "IssueCommentConnection": _PAGED,
@@ -285,6 +295,10 @@ class _Tree:
             "timelineItems": lambda info, **given: self._timeline(repo, issue, info, given),
         }
         if issue.pull is None:
+            edits = [self._edit(*edit) for edit in reversed(issue.edits)]
+            tree["lastEditedAt"] = edits[0]["editedAt"] if edits else None
+            tree["editor"] = edits[0]["editor"] if edits else None
+            tree["userContentEdits"] = _connection(edits)
             tree["closedByPullRequestsReferences"] = _connection(
                 lambda: [
                     self._item(repo, other)
@@ -295,6 +309,10 @@ class _Tree:
             )
             return tree
         return tree | self._pull(repo, issue, issue.pull)
+
+    def _edit(self, at: datetime, login: str) -> Tree:
+        made = {"editedAt": stamp(at), "editor": self._actor(login)}
+        return {"__typename": "UserContentEdit", "id": f"UCE_{stamp(at)}", **made}
 
     def _pull(self, repo: Repo, issue: Issue, pull: Pull) -> Tree:
         def state(_info: Any) -> str:

@@ -147,6 +147,7 @@ class Life:
         if body is not None and body != issue.body:
             issue.body = body
             self.touch(issue)
+            issue.edits.append((issue.updated, login))
             self.refer(repo, issue, body, login)
 
     def close(

@@ -84,6 +84,23 @@ def test_an_issue_is_read_with_all_that_belongs_to_it(tmp_path: Path) -> None:
         assert (door.content("a.py", "feat"), door.content("b", "feat")) == (b"x = 2\n", None)
 
 
+def test_who_changed_the_text_of_an_issue_is_told_by_all_its_edits(tmp_path: Path) -> None:
+    """No edit is none; of more than are listed one is nobody's, so that none passes unseen."""
+    with hub_of(tmp_path) as hub:
+        octocat = hub.act("octocat")
+        number = octocat.open(TOY, "It breaks", "0")
+        door = door_of(hub)
+        assert door.edits(number) == ()
+        octocat.edit(TOY, number, body="1")
+        assert {edit.by.login for edit in door.edits(number)} == {"octocat"}
+
+        for text in range(2, 102):
+            octocat.edit(TOY, number, body=str(text))
+
+        assert "octocat" in {edit.by.login for edit in door.edits(number)}
+        assert door.edits(number)[-1].by.login == "ghost"
+
+
 def test_a_pull_request_is_read_with_its_files_reviews_talks_and_checks(tmp_path: Path) -> None:
     """Also a rename's old name, a talk's line and state, and which check is green."""
     with hub_of(tmp_path) as hub:

@@ -186,6 +186,7 @@ class Issue:
     timeline: list[Happening] = field(default_factory=list)
     pull: Pull | None = None
     app: App | None = None
+    edits: list[tuple[datetime, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
