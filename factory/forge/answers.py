@@ -1,6 +1,7 @@
 """What a forge answers, read into values; an answer of another shape is a `ForgeError`."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ from factory.forge.values import (
 GHOST: Final = Person(login="ghost", kind="User", id=0)
 """Whoever deleted their account."""
 _REPOS: Final = "/repos/"
+_FULL: Final = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
+_LARGEST: Final = 2**63 - 1
+"""What SQLite and every forge's own database can hold."""
 _T = TypeVar("_T")
 
 
@@ -44,12 +48,12 @@ class Part:
         self._about = about
 
     def text(self, key: str) -> str:
-        """Give a text that must be there."""
-        return self._typed(key, str)
+        """Give a text that must be there; half a character in it is a question mark."""
+        return self._typed(key, str).encode("utf-8", "replace").decode()
 
     def words(self, key: str) -> str:
         """Give a text; empty when there is none."""
-        return self._typed(key, str) if self.has(key) else ""
+        return self.text(key) if self.has(key) else ""
 
     def number(self, key: str) -> int:
         """Give a number that must be there."""
@@ -67,9 +71,9 @@ class Part:
         """Give a time that must be there, in UTC."""
         try:
             found = datetime.fromisoformat(self.text(key))
-        except ValueError as error:
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
             raise ForgeError(f"{self._about}: {key} is no time") from error
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
     def moment_or_none(self, key: str) -> datetime | None:
         """Give a time, when there is one."""
@@ -107,6 +111,8 @@ class Part:
         found = self._value.get(key)
         if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
             raise ForgeError(f"{self._about}: {key} is no {kind.__name__}")
+        if isinstance(found, int) and abs(found) > _LARGEST:
+            raise ForgeError(f"{self._about}: {key} is no number that a forge would give")
         return found
 
 
@@ -128,9 +134,11 @@ def person(part: Part | None) -> Person:
 
 def repository(part: Part) -> Repository:
     """Read a repository."""
-    may = part.part_or_none("permissions")
+    may, full = part.part_or_none("permissions"), part.text("full_name")
+    if not _FULL.fullmatch(full):
+        raise ForgeError("the name of the repository is none that a repository may have")
     return Repository(
-        full=part.text("full_name"),
+        full=full,
         default=part.text("default_branch"),
         private=part.flag("private"),
         fork=part.flag("fork"),
@@ -145,11 +153,11 @@ def repository(part: Part) -> Repository:
 def rate(part: Part) -> Rate:
     """Read what is left of the requests of the API of calls."""
     core = part.part("resources").part("core")
-    return Rate(
-        left=core.number("remaining"),
-        limit=core.number("limit"),
-        reset=datetime.fromtimestamp(core.number("reset"), UTC),
-    )
+    try:
+        reset = datetime.fromtimestamp(core.number("reset"), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ForgeError("the end of the rate limit is no time") from error
+    return Rate(left=core.number("remaining"), limit=core.number("limit"), reset=reset)
 
 
 def issue(part: Part) -> Issue:
@@ -168,6 +176,8 @@ def issue(part: Part) -> Issue:
         locked=part.flag("locked"),
         is_pull=part.has("pull_request"),
         association=part.words("author_association"),
+        merged=part.has("pull_request") and part.part("pull_request").has("merged_at"),
+        draft=part.flag("draft"),
     )
 
 
@@ -316,12 +326,12 @@ def references(part: Part) -> tuple[Reference, ...]:
     """Read from GraphQL which items close an item or name it, each once, closing ones first."""
     closing = "closedByPullRequestsReferences"
     key = closing if part.has(closing) else "closingIssuesReferences"
-    found = [_reference(node, "closes") for node in (part.nodes(key) if part.has(key) else ())]
+    found = [reference(node, "closes") for node in (part.nodes(key) if part.has(key) else ())]
     for event in part.nodes("timelineItems"):
         source = event.part_or_none("source")
         if source is not None and source.has("number"):
             found.append(
-                _reference(source, "closes" if event.flag("willCloseTarget") else "mentions")
+                reference(source, "closes" if event.flag("willCloseTarget") else "mentions")
             )
     first: dict[tuple[str, int], Reference] = {}
     for one in sorted(found, key=lambda each: each.kind):
@@ -354,7 +364,36 @@ def thread(part: Part) -> Thread:
         line=part.count("line") or None,
         resolved=part.flag("isResolved"),
         outdated=part.flag("isOutdated"),
-        comments=tuple(_remark(node) for node in part.nodes("comments")),
+        comments=tuple(remark(node) for node in part.nodes("comments")),
+    )
+
+
+def reference(part: Part, kind: str) -> Reference:
+    """Read from GraphQL an item that another has to do with."""
+    pulled = part.words("__typename") == "PullRequest"
+    # Two kinds of state cannot have one name in one question.
+    state = (part.words("state") or part.words("opened")).lower()
+    return Reference(
+        kind=kind,
+        number=part.number("number"),
+        # .../OWNER/NAME/issues/12, also below a company's own path
+        repo="/".join(urlsplit(part.text("url")).path.split("/")[-4:-2]),
+        is_pull=pulled,
+        state="closed" if state == "merged" else state,
+        merged=state == "merged",
+    )
+
+
+def remark(part: Part) -> Comment:
+    """Read a comment of GraphQL."""
+    return Comment(
+        id=part.count("databaseId"),
+        author=_actor(part.part_or_none("author")),
+        body=part.words("body"),
+        created=part.moment("createdAt"),
+        updated=part.moment("updatedAt"),
+        url=part.words("url"),
+        association=part.words("authorAssociation"),
     )
 
 
@@ -382,21 +421,6 @@ def _referring(part: Part) -> Reference:
     )
 
 
-def _reference(part: Part, kind: str) -> Reference:
-    pulled = part.words("__typename") == "PullRequest"
-    # Two kinds of state cannot have one name in one question.
-    state = (part.words("state") or part.words("opened")).lower()
-    return Reference(
-        kind=kind,
-        number=part.number("number"),
-        # .../OWNER/NAME/issues/12, also below a company's own path
-        repo="/".join(urlsplit(part.text("url")).path.split("/")[-4:-2]),
-        is_pull=pulled,
-        state="closed" if state == "merged" else state,
-        merged=state == "merged",
-    )
-
-
 def _actor(part: Part | None) -> Person:
     """Read an account of GraphQL."""
     if part is None:
@@ -405,18 +429,6 @@ def _actor(part: Part | None) -> Person:
     # REST names an App's account with its suffix, GraphQL does not.
     login = part.text("login") + ("[bot]" if kind == "Bot" else "")
     return Person(login=login, kind=kind, id=0)
-
-
-def _remark(part: Part) -> Comment:
-    return Comment(
-        id=part.count("databaseId"),
-        author=_actor(part.part_or_none("author")),
-        body=part.words("body"),
-        created=part.moment("createdAt"),
-        updated=part.moment("updatedAt"),
-        url=part.words("url"),
-        association=part.words("authorAssociation"),
-    )
 
 
 def _ruled(found: Rules, part: Part) -> Rules:

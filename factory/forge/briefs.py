@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from factory.forge.values import Annotation, Comment, Issue, Thread
+from factory.forge.values import Annotation, Comment, Issue, Person, Repo, Thread
 from factory.wording import Curtain, masked
 
 BODY: Final = 6_000
@@ -374,3 +374,14 @@ def _findings(cluster: Cluster) -> list[str]:
 def _noted(note: Annotation) -> str:
     said = " ".join(masked(cleaned(f"{note.title} {note.message}")).split())[:_NOTE]
     return f"{plain_path(note.path)}:{note.line}: {said}" if note.path else said
+
+
+def credit(person: Person, repo: Repo) -> tuple[str, ...]:
+    """Give a person as a line of credit by the forge's own word; none for a program.
+
+    What commits say of who made them is anybody's word.
+    """
+    name = login(person.login)
+    if person.bot or name != person.login:
+        return ()
+    return (f"{name} <{person.id}+{name}@users.noreply.{repo.host.partition(':')[0]}>",)

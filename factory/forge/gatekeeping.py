@@ -22,6 +22,9 @@ _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _TARGET: Final = re.compile(r"(?:gh:)?([1-9][0-9]{0,17})")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
+COMMANDS: Final = ("run", "survey", "fix")
+"""What the Action can be there for: an item's own work, a survey, or a survey and its fix."""
+LONGEST_QUERY: Final = 256
 _MOST: Final = 10**18
 
 
@@ -36,17 +39,23 @@ class Wishes:
     users: frozenset[str] = frozenset()
     bots: frozenset[str] = frozenset()
     target: str = ""
+    command: str = "run"
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What an event asks for: by whom, on which item, and what the event itself says of it."""
+    """What an event asks for: by whom, on which item, and what the event itself says of it.
+
+    A survey needs no item: its ``number`` may be 0, and its ``query`` then says what it is about.
+    """
 
     actor: str
     bot: bool
     number: int
     content: str = ""
     head: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """What the gate saw and later roles must find again; it travels as one line of JSON."""
+    """What the gate saw and later roles must find again; it travels as one line of JSON.
+
+    What is of an item is empty where there is none.
+    """
 
     number: int
     is_pull: bool
@@ -85,6 +97,8 @@ class Pins:
     content: str
     head: str
     fork: bool
+    command: str = "run"
+    query: str = ""
 
     @property
     def text(self) -> str:
@@ -103,14 +117,16 @@ def asked(event: str, payload: object, wishes: Wishes) -> Ask | Decision:
         return _skip("the event says nothing")
     if _text(payload, "repository", "full_name").lower() != wishes.repository.lower():
         return _skip("the event is of another repository")
+    if wishes.command == "fix" and event != "workflow_dispatch":
+        return _skip("a fix is started by hand alone")
     match event, _text(payload, "action"):
-        case "issues", "labeled":
+        case "issues", "labeled" if wishes.command == "run":
             if not wishes.label or _text(payload, "label", "name") != wishes.label:
                 return _skip("another label was added")
             item = _inner(payload, "issue")
         case "issue_comment", "created":
             item = _inner(payload, "issue")
-        case "pull_request_review_comment", "created":
+        case "pull_request_review_comment", "created" if wishes.command == "run":
             item = _inner(payload, "pull_request")
         case "workflow_dispatch", _:
             return _dispatched(payload, wishes)
@@ -120,7 +136,7 @@ def asked(event: str, payload: object, wishes: Wishes) -> Ask | Decision:
             return _skip("nothing starts on this event")
     why = _unspoken(payload, wishes) if "comment" in event else ""
     why = why or _closed(item)
-    return _skip(why) if why else _of_item(payload, item)
+    return _skip(why) if why else _of_item(payload, item, wishes)
 
 
 def decide(ask: Ask, wishes: Wishes, permission: str) -> Decision:
@@ -137,13 +153,31 @@ def decide(ask: Ask, wishes: Wishes, permission: str) -> Decision:
     return Decision(go=True, why=f"{ask.actor} has {permission} permission", ask=ask)
 
 
-def admitted(ask: Ask, item: Item, base: str) -> Pins | Decision:
+def themed(ask: Ask, branch: str, base: str, command: str) -> Pins:
+    """Pin a survey that is about a theme and no item: the branch it is about, and what it asks."""
+    return Pins(
+        number=0,
+        is_pull=False,
+        base=base,
+        branch=branch,
+        updated="",
+        content="",
+        head="",
+        fork=False,
+        command=command,
+        query=ask.query,
+    )
+
+
+def admitted(ask: Ask, item: Item, base: str, *, command: str = "run") -> Pins | Decision:
     """Pin an item as it is now, or say why it is not what was asked about."""
     why = "it is closed" if not item.open else _out(item.labels)
     if ask.content and ask.content != item.content:
         why = "its text was changed after it was asked for"
     if ask.head and ask.head != item.head:
         why = "its head moved after it was asked for"
+    if command != "run" and item.is_pull:
+        why = "a survey begins with an issue"
     if why:
         return _skip(f"#{item.number}: {why}")
     return Pins(
@@ -155,6 +189,8 @@ def admitted(ask: Ask, item: Item, base: str) -> Pins | Decision:
         content=item.content,
         head=item.head,
         fork=item.fork,
+        command=command,
+        query=ask.query,
     )
 
 
@@ -195,16 +231,37 @@ def pins_of(text: str) -> Pins | None:
         content=_text(read, "content"),
         head=_text(read, "head"),
         fork=fork,
+        command=_text(read, "command"),
+        query=_text(read, "query"),
     )
     sound = (
-        pins.number > 0
-        and pins.branch
+        pins.branch
         and _OID.fullmatch(pins.base)
-        and _OID.fullmatch(pins.head or pins.base)
+        and pins.command in COMMANDS
+        and pins.query == query_of(pins.query)
+        and (_sound_item(pins) if pins.number else _sound_theme(pins))
+    )
+    return pins if sound else None
+
+
+def _sound_item(pins: Pins) -> object:
+    return (
+        _OID.fullmatch(pins.head or pins.base)
         and _HEX.fullmatch(pins.content)
         and _TIME.fullmatch(pins.updated)
     )
-    return pins if sound else None
+
+
+def _sound_theme(pins: Pins) -> object:
+    empty = not (pins.updated or pins.content or pins.head or pins.is_pull or pins.fork)
+    return empty and pins.query and pins.command != "run"
+
+
+def query_of(text: str) -> str:
+    """Give what a text asks a survey for: its first line, of characters that can be seen."""
+    line = next(iter(text.strip().splitlines()), "")
+    shown = "".join(char if char.isprintable() else " " for char in line)
+    return " ".join(shown.split())[:LONGEST_QUERY].strip()
 
 
 def target_of(text: str, repository: str) -> int:
@@ -223,14 +280,22 @@ def target_of(text: str, repository: str) -> int:
 def _dispatched(payload: Mapping[str, object], wishes: Wishes) -> Ask | Decision:
     number = target_of(wishes.target, wishes.repository)
     actor = _text(payload, "sender", "login")
-    if not number:
+    about = wishes.command != "run" and wishes.query and not wishes.target
+    if not number and not about:
         return _skip("the input `target` names no issue and no pull request")
     if not _LOGIN.fullmatch(actor):
         return _skip("nobody asked: the account is gone")
-    return Ask(actor=actor, bot=_text(payload, "sender", "type") != "User", number=number)
+    return Ask(
+        actor=actor,
+        bot=_text(payload, "sender", "type") != "User",
+        number=number,
+        query=wishes.query,
+    )
 
 
-def _of_item(payload: Mapping[str, object], item: Mapping[str, object]) -> Ask | Decision:
+def _of_item(
+    payload: Mapping[str, object], item: Mapping[str, object], wishes: Wishes
+) -> Ask | Decision:
     actor = _text(payload, "sender", "login")
     number = _number(item.get("number"))
     if not _LOGIN.fullmatch(actor):
@@ -245,7 +310,14 @@ def _of_item(payload: Mapping[str, object], item: Mapping[str, object]) -> Ask |
         number=number,
         content=fingerprint(str(title), body if isinstance(body, str) else None) if told else "",
         head=head if _OID.fullmatch(head) else "",
+        query=_spoken(payload) if wishes.command != "run" else "",
     )
+
+
+def _spoken(payload: Mapping[str, object]) -> str:
+    """Give what a comment asks a survey for: the words behind the phrase and the command."""
+    line = next(iter(_text(payload, "comment", "body").strip().splitlines()), "")
+    return query_of("".join(line.split(maxsplit=2)[2:]))
 
 
 def _unspoken(payload: Mapping[str, object], wishes: Wishes) -> str:
@@ -254,8 +326,11 @@ def _unspoken(payload: Mapping[str, object], wishes: Wishes) -> str:
     body = _text(comment, "body")
     if MARK in body:
         return "the comment is the factory's own"
-    if not wishes.phrase or body.split(maxsplit=1)[:1] != [wishes.phrase]:
+    words = body.split(maxsplit=2)[:2]
+    if not wishes.phrase or words[:1] != [wishes.phrase]:
         return "the comment does not begin with the trigger phrase"
+    if (words[1:] == ["survey"]) is not (wishes.command == "survey"):
+        return "the comment asks for another command"
     if _text(comment, "user", "login") != _text(payload, "sender", "login"):
         return "the comment is by somebody else than the event"
     return ""

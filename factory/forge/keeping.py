@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
-from factory.forge.door import Door, How
+from factory.forge.door import Door
 from factory.forge.failures import Conflict, ForgeError, Missing, Refused, Unknown
 from factory.forge.values import Check, Comment, Pull
+from factory.forge.writing import How
 
 Operation = Literal["created", "updated", "none"]
 LONGEST: Final = 65_536

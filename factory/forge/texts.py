@@ -8,7 +8,7 @@ passes for a line of ours. Fields stay harmless when a forge makes a commit mess
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from factory.wording import count, cut, masked, span
@@ -21,12 +21,14 @@ BODY: Final = 65_000
 TITLE: Final = 100
 FIELD: Final = 200
 REASON: Final = 400
+STATEMENT: Final = 1_200
 SLUG: Final = 40
 BRANCHES: Final = "factory/pr/"
 """Where branches of pull requests lie, below ``refs/heads/``."""
 OFF: Final = "factory:off"
 """The label by which people keep the factory away from an issue or a pull request."""
 
+_LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe0e\ufe0f")
 _DISARM: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"`"), "'"),
@@ -43,19 +45,31 @@ _DISARM: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One job of a pull request: what was asked, and the issue that it came from.
+class Claim:
+    """What is said of an issue that a job came from.
 
     ``closes`` only where a reproduction was shown; ``proof`` says what was tried, and ``by`` who
-    opened the issue.
+    opened the issue. Of a plan's issue the root cause is known, its test, and how that one failed;
+    ``shown`` also where it closes nothing.
     """
 
-    job: JobId
-    title: str
-    issue: int | None = None
+    issue: int
     closes: bool = False
     proof: str = ""
     by: str = ""
+    cause: str = ""
+    test: str = ""
+    failure: str = ""
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One job of a pull request: what was asked, and the issues that it came from."""
+
+    job: JobId
+    title: str
+    claims: tuple[Claim, ...] = ()
     attempts: int = 1
     repairs: int = 0
 
@@ -91,6 +105,23 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """What a plan says of the whole change; ``digest`` is its SHA-256.
+
+    ``aside`` are items that it does not work on, each with why. ``builds`` and ``replaces`` are
+    pull requests of other people, each with its author's login.
+    """
+
+    digest: str
+    statement: str
+    non_goals: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
+    aside: tuple[tuple[int, str], ...] = ()
+    builds: tuple[tuple[int, str], ...] = ()
+    replaces: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Everything the body of a pull request tells: facts of the ledger and of git, no opinion.
 
@@ -116,6 +147,7 @@ class Account:
     left_out: Mapping[JobId, str]
     credit: tuple[str, ...] = ()
     place: Place | None = None
+    strategy: Strategy | None = None
 
 
 def field(text: str, *, most: int = FIELD) -> str:
@@ -139,10 +171,14 @@ def _visible(char: str) -> str:
     return "" if hidden else char
 
 
-def title(asked: Sequence[Asked], *, place: Place | None = None) -> str:
-    """Give the title of a pull request: what was asked, or how much."""
-    first = clean_title(plain(asked[0].title, most=TITLE)) or f"Change by {asked[0].job}"
-    rest = f" and {count(len(asked) - 1, 'more job')}" if len(asked) > 1 else ""
+def title(
+    asked: Sequence[Asked], *, place: Place | None = None, strategy: Strategy | None = None
+) -> str:
+    """Give the title of a pull request: what was asked, or how much; of a plan, what it says."""
+    said = strategy.statement if strategy is not None else asked[0].title
+    first = clean_title(plain(said, most=TITLE)) or f"Change by {asked[0].job}"
+    many = len(asked) > 1 and strategy is None
+    rest = f" and {count(len(asked) - 1, 'more job')}" if many else ""
     part = f" ({place.number}/{place.of})" if place is not None and place.of > 1 else ""
     return f"{cut(first, TITLE - len(rest) - len(part)).strip()}{rest}{part}"
 
@@ -162,17 +198,21 @@ def body(told: Account) -> str:
 
 
 def _body(told: Account, most: int) -> str:
+    planned = told.strategy
+    job = _asked if planned is None else _job
     parts = [
         *_stacked(told.place),
-        *_section("What was asked", _listed(told.asked, _asked, most)),
+        *_section("Strategy", _strategy(planned, most)),
+        *_section("What was asked", _listed(told.asked, job, most)),
         *_issues(told.asked),
+        *_section("Evidence", _evidence(told, most)),
         *_section("What changed", _changed(told, most)),
         *_section("How it was tested", _tested(told, most)),
         *_section("What an independent review said", _listed(told.findings, _finding, most)),
         *_section("What it cost", [_cost(told.cost)]),
         *_section("What is not shown", [f"- {text}" for text in (*_LIMITS, *told.limits)]),
-        *_section("What is left out", _listed(tuple(told.left_out.items()), _left_out, most)),
-        *_section("Credit", _listed(told.credit, lambda who: f"- {field(who)}", most)),
+        *_section("What is left out", [*_left(told, most)]),
+        *_section("Credit", [*_credit(told, most)]),
         f"Made by Factory in run `{told.run}`.",
     ]
     return "\n".join(parts) + "\n"
@@ -197,12 +237,83 @@ def _listed(items: Sequence[T], line: Callable[[T], str], most: int) -> list[str
 
 def _issues(asked: Sequence[Asked]) -> Iterable[str]:
     """Give one keyword for each issue: a forge closes only the first of several behind one."""
-    closes = {each.issue: each.closes for each in asked if each.issue is not None}
-    for each in asked:
-        if each.issue is not None and not each.closes:
+    claims = [claim for each in asked for claim in each.claims]
+    closes = {each.issue: each.closes for each in claims}
+    for each in claims:
+        if not each.closes:
             closes[each.issue] = False  # one job of an issue that is not shown is enough
-    words = [f"{'Fixes' if shown else 'Refs'} #{issue}" for issue, shown in closes.items()]
+    words = [f"{'Fixes' if closes[issue] else 'Refs'} #{issue}" for issue in sorted(closes)]
     return (*words, "") if words else ()
+
+
+def _strategy(planned: Strategy | None, most: int) -> list[str]:
+    if planned is None:
+        return []
+    return [
+        field(planned.statement, most=STATEMENT),
+        "",
+        *_listed(
+            [f"not meant: {field(each, most=REASON)}" for each in planned.non_goals], _item, most
+        ),
+        *_listed([f"a risk: {field(each, most=REASON)}" for each in planned.risks], _item, most),
+        f"- the plan: `{planned.digest}`",
+    ]
+
+
+def _item(text: str) -> str:
+    return f"- {text}"
+
+
+def _evidence(told: Account, most: int) -> list[str]:
+    """Give the table of a plan's issues: which test, and how it went before and after."""
+    claims = sorted((c for each in told.asked for c in each.claims), key=lambda c: c.issue)
+    if told.strategy is None or not claims:
+        return []
+    head = (
+        "Each test that is shown here was run three times on the commit that the run began with,"
+        f" and three times on `{told.tree[:12]}`, the tree that this offers."
+    )
+    rows = [
+        "| issue | root cause | test | before | after |",
+        "| --- | --- | --- | --- | --- |",
+        *map(_row, claims[:most]),
+    ]
+    rest = len(claims) - most
+    return [head, "", *rows, *(["", f"and {rest} more"] if rest > 0 else [])]
+
+
+def _row(claim: Claim) -> str:
+    if claim.closes or claim.shown:
+        before, after = f"fails: {_cell(claim.failure)}", "passes"
+    else:
+        before, after = f"not shown: {_cell(claim.proof)}", "-"
+    cause, test = _cell(claim.cause), _cell(claim.test)
+    return f"| #{claim.issue} | {cause} | {test} | {before} | {after} |"
+
+
+def _cell(text: str) -> str:
+    # A bar ends a cell, in a code span too.
+    return field(text.replace("|", "\N{BROKEN BAR}"))
+
+
+def _left(told: Account, most: int) -> Iterable[str]:
+    yield from _listed(tuple(told.left_out.items()), _left_out, most)
+    aside = told.strategy.aside if told.strategy is not None else ()
+    yield from _listed(aside, lambda each: f"- item {each[0]}: {field(each[1], most=REASON)}", most)
+
+
+def _credit(told: Account, most: int) -> Iterable[str]:
+    if told.strategy is not None:
+        for number, who in told.strategy.builds[:most]:
+            yield f"- Builds on #{number} by {_login(who)}"
+        for number, who in told.strategy.replaces[:most]:
+            yield f"- Supersedes #{number} (thanks {_login(who)})"
+    yield from _listed(told.credit, lambda who: f"- {field(who)}", most)
+
+
+def _login(name: str) -> str:
+    """Give a person as a forge mentions them, where the name is one that a forge gives."""
+    return f"@{name}" if _LOGIN.fullmatch(name) else field(name)
 
 
 def _stacked(place: Place | None) -> Iterable[str]:
@@ -220,11 +331,21 @@ def _stacked(place: Place | None) -> Iterable[str]:
 def _asked(each: Asked) -> str:
     rounds = f"{count(each.attempts, 'attempt')}, {count(each.repairs, 'repair')}"
     head = f"- {field(each.title)} (job `{each.job}`: {rounds})"
-    if each.issue is None:
+    if not each.claims:
         return head
-    asked_by = f", asked by {field(each.by, most=80)}" if each.by else ""
-    proof = f". Reproduction: {field(each.proof, most=REASON)}" if each.proof else ""
-    return f"{head}, issue #{each.issue}{asked_by}{proof}"
+    if len(each.claims) == 1:
+        return f"{head}, {_claim(each.claims[0])}"
+    return "\n".join((head, *(f"  - {_claim(claim)}" for claim in each.claims)))
+
+
+def _job(each: Asked) -> str:
+    return _asked(replace(each, claims=()))
+
+
+def _claim(claim: Claim) -> str:
+    asked_by = f", asked by {field(claim.by, most=80)}" if claim.by else ""
+    proof = f". Reproduction: {field(claim.proof, most=REASON)}" if claim.proof else ""
+    return f"issue #{claim.issue}{asked_by}{proof}"
 
 
 def _changed(told: Account, most: int) -> list[str]:

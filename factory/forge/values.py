@@ -77,6 +77,17 @@ class Issue:
     locked: bool
     is_pull: bool
     association: str
+    merged: bool = False
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of issues; ``etag`` is its name, and None of ``issues`` says that it has it still."""
+
+    issues: tuple[Issue, ...] | None
+    etag: str
+    following: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +256,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """An item that names another; ``kind`` is `closes` or `mentions`."""
+    """An item and what it has to do with another.
+
+    ``kind`` is `closes` or `mentions`, and around an item also `connected` or `duplicate`.
+    """
 
     kind: str
     number: int
@@ -265,3 +279,29 @@ class Happened:
     label: str
     commit: str
     source: Reference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The first 100 files that a pull request changes, as of ``head_sha``.
+
+    ``head_repo`` is empty when the fork it came from is gone.
+    """
+
+    number: int
+    updated: datetime
+    head_sha: str
+    head_ref: str
+    head_repo: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What surrounds an issue or a pull request: who names it, what was said, what it changes."""
+
+    number: int
+    updated: datetime
+    changes: Changes | None
+    references: tuple[Reference, ...]
+    comments: tuple[Comment, ...]

@@ -26,7 +26,7 @@ _PULL: Final = (
     *("isDraft", "merged", "mergeable", "mergeStateStatus", "headRefName", "headRefOid"),
     *("baseRefName", "baseRefOid", "closingIssuesReferences", "reviewThreads"),
     *("autoMergeRequest", "mergeQueueEntry", "isInMergeQueue", "isCrossRepository"),
-    *("headRepository", "maintainerCanModify", "reviewDecision"),
+    *("headRepository", "maintainerCanModify", "reviewDecision", "files"),
 )
 _EVENT: Final = ("id", "createdAt", "actor")
 SERVED: Final[Mapping[str, Sequence[str]]] = {
@@ -59,6 +59,7 @@ SERVED: Final[Mapping[str, Sequence[str]]] = {
         "autoMergeAllowed",
         "issue",
         "pullRequest",
+        "issueOrPullRequest",
         "viewerPermission",
     ),
     "Label": ("id", "name"),
@@ -74,7 +75,10 @@ SERVED: Final[Mapping[str, Sequence[str]]] = {
     "UserContentEdit": ("id", "editedAt", "editor"),
     "UserContentEditConnection": _PAGED,
     "IssueConnection": _PAGED,
-    "IssueComment": ("id", "databaseId", "body", "author", "authorAssociation", "createdAt", "url"),
+    "IssueComment": (
+        *("id", "databaseId", "body", "author", "authorAssociation", "createdAt", "updatedAt"),
+        "url",
+    ),
     "IssueCommentConnection": _PAGED,
     "PullRequest": (*_ISSUE, *_PULL),
     "PullRequestConnection": _PAGED,
@@ -117,6 +121,11 @@ SERVED: Final[Mapping[str, Sequence[str]]] = {
     "IssueTimelineItemsConnection": _PAGED,
     "PullRequestTimelineItemsConnection": _PAGED,
     "ReferencedSubject": (),
+    "IssueOrPullRequest": (),
+    "PullRequestChangedFile": ("path", "additions", "deletions"),
+    "PullRequestChangedFileConnection": _PAGED,
+    "ConnectedEvent": (*_EVENT, "source", "subject", "isCrossRepository"),
+    "MarkedAsDuplicateEvent": (*_EVENT, "canonical", "duplicate", "isCrossRepository"),
     "CrossReferencedEvent": (*_EVENT, "source", "willCloseTarget", "isCrossRepository", "url"),
     "ClosedEvent": (*_EVENT, "stateReason"),
     "ReopenedEvent": _EVENT,
@@ -140,6 +149,8 @@ _EVENTS: Final = {
     "labeled": "LabeledEvent",
     "unlabeled": "UnlabeledEvent",
     "merged": "MergedEvent",
+    "connected": "ConnectedEvent",
+    "marked_as_duplicate": "MarkedAsDuplicateEvent",
 }
 _TYPES: Final = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND"}
 _MOST: Final = 100
@@ -231,6 +242,13 @@ class _Tree:
                 raise RefusedError(404, f"Could not resolve to {kind} with the number of {number}.")
             return self._item(repo, issue)
 
+        def either(_info: Any, number: int) -> Tree:
+            issue = repo.issues.get(number)
+            if issue is None:
+                text = f"Could not resolve to an issue or pull request with the number of {number}."
+                raise RefusedError(404, text)
+            return self._item(repo, issue)
+
         return {
             "__typename": "Repository",
             "id": node("R", repo.id),
@@ -244,6 +262,7 @@ class _Tree:
             "viewerPermission": repo.permission(self._token.login).upper(),
             "issue": lambda _info, number: found(number, pull=False),
             "pullRequest": lambda _info, number: found(number, pull=True),
+            "issueOrPullRequest": either,
         }
 
     def _actor(self, login: str) -> Tree:
@@ -287,6 +306,7 @@ class _Tree:
                         "author": self._actor(comment.author),
                         "authorAssociation": shapes.association(repo, comment.author),
                         "createdAt": stamp(comment.created),
+                        "updatedAt": stamp(comment.updated),
                         "url": shapes.comment(repo, comment)["html_url"],
                     }
                     for comment in comments
@@ -346,6 +366,7 @@ class _Tree:
                     if number in repo.issues and repo.issues[number].pull is None
                 ]
             ),
+            "files": _connection(lambda: self._files(repo, pull)),
             "reviewThreads": _connection(lambda: self._threads(repo, issue, pull)),
             "autoMergeRequest": None
             if auto is None
@@ -364,6 +385,19 @@ class _Tree:
         commit = {"id": f"C_{pull.queued[:8]}", "oid": pull.queued}
         number = node("MQE", issue.id)
         return {"id": number, "position": 1, "state": "AWAITING_CHECKS", "headCommit": commit}
+
+    def _files(self, repo: Repo, pull: Pull) -> list[Tree]:
+        changes = repo.bare.changes(repo.bare.merge_base(pull.base, pull.head), pull.head)
+        kind = "PullRequestChangedFile"
+        return [
+            {
+                "__typename": kind,
+                "path": change.path,
+                "additions": change.additions,
+                "deletions": change.deletions,
+            }
+            for change in changes
+        ]
 
     def _threads(self, repo: Repo, issue: Issue, pull: Pull) -> list[Tree]:
         firsts = [remark for remark in pull.remarks if remark.answers is None]
@@ -438,6 +472,14 @@ class _Tree:
                 tree["willCloseTarget"] = source.pull is not None and issue.number in closed_by(
                     source.body, repo.full
                 )
+            if kind == "ConnectedEvent":
+                tree["source"] = self._item(repo, entry.more["source"])
+                tree["subject"] = self._item(repo, issue)
+            if kind == "MarkedAsDuplicateEvent":
+                tree["canonical"] = self._item(repo, entry.more["canonical"])
+                tree["duplicate"] = self._item(repo, issue)
+            if kind in {"ConnectedEvent", "MarkedAsDuplicateEvent"}:
+                tree["isCrossRepository"] = False
             if "label" in entry.more:
                 tree["label"] = self._label(repo, entry.more["label"])
             if kind == "ClosedEvent":

@@ -242,7 +242,12 @@ def _search(ask: Ask) -> Answer:
         )
     return Listing(
         items=hits[:1000],
-        show=lambda hit: {**ask.shapes.issue(hit[0], hit[1]), "score": 1.0},
+        # What the search finds has a text, if only an empty one: so it is described.
+        show=lambda hit: {
+            **ask.shapes.issue(hit[0], hit[1]),
+            "body": hit[1].body or "",
+            "score": 1.0,
+        },
         key="items",
         more={"total_count": len(hits), "incomplete_results": False, "search_type": "lexical"},
     )

@@ -95,6 +95,24 @@ class Person:
             issue.locked = True
             self.life.happen(issue, "locked", self.login, lock_reason=None)
 
+    def connect(self, full: str, number: int, source: int) -> None:
+        """Link a pull request to an issue by hand."""
+        with self._at(full) as repo:
+            self.life.happen(
+                repo.issues[number], "connected", self.login, source=repo.issues[source]
+            )
+
+    def duplicate(self, full: str, number: int, canonical: int) -> None:
+        """Mark an item as a duplicate of another one."""
+        with self._at(full) as repo:
+            issue, other = repo.issues[number], repo.issues[canonical]
+            self.life.happen(issue, "marked_as_duplicate", self.login, canonical=other)
+
+    def remove(self, full: str, number: int) -> None:
+        """Delete an issue, or transfer it elsewhere: nothing here tells of it any more."""
+        with self._at(full) as repo:
+            del repo.issues[number]
+
     def comment(self, full: str, number: int, body: str) -> int:
         """Say something and give the comment's id."""
         with self._at(full) as repo:

@@ -276,6 +276,8 @@ class Shapes:
             case "review_requested":
                 value["review_requester"] = value["actor"]
                 value["requested_reviewer"] = self.user(entry.more["reviewer"])
+            case "connected" | "marked_as_duplicate":
+                pass  # GitHub says with what only in GraphQL
             case _:
                 value |= entry.more
         return value
