@@ -1,0 +1,1 @@
+"""Surveys: mirror, ranking, readers, causes, documents, command."""
