@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from worktrees.git import Repository, in_checkout
+from worktrees.git import Git, Repository, in_checkout
 from worktrees.lock import worktree_lock
 from worktrees.names import Oid
 
@@ -18,13 +18,7 @@ def refusals(repository: Repository, commit: Oid | None) -> tuple[str, ...]:
     refs = git("config", "--get", "extensions.refstorage", ok=(0, 1)).text
     if refs not in {"", "files"}:
         found.append(f"ref storage {refs}: migrate with `git refs migrate --ref-format=files`")
-    if git("rev-parse", "--is-shallow-repository").text == "true":
-        found.append("shallow clone: fetch the whole history with `git fetch --unshallow`")
-    promised = git(
-        "config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$", ok=(0, 1)
-    )
-    if promised.text:
-        found.append("partial clone: clone again without --filter")
+    found += cut_short(git)
     if commit is None or git.resolve(commit) is None:
         return (*found, "no commit: the line starts from a commit; make a first one")
     attributes, modules = [], False
@@ -39,6 +33,19 @@ def refusals(repository: Repository, commit: Oid | None) -> tuple[str, ...]:
     text = git("cat-file", "--batch", stdin=b"".join(oid + b"\n" for oid in attributes)).out
     if re.search(rb"\bfilter=lfs\b", text):
         found.append("Git LFS: its filters do not run here; `git lfs migrate export` the files")
+    return tuple(found)
+
+
+def cut_short(git: Git) -> tuple[str, ...]:
+    """Say what of a repository's history is not here, each with its remedy."""
+    found = []
+    if git("rev-parse", "--is-shallow-repository").text == "true":
+        found.append("shallow clone: fetch the whole history with `git fetch --unshallow`")
+    promised = git(
+        "config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$", ok=(0, 1)
+    )
+    if promised.text:
+        found.append("partial clone: clone again without --filter")
     return tuple(found)
 
 
