@@ -15,16 +15,10 @@ from factory.events import (
     Woke,
 )
 from factory.meter import gaps, measured
-from factory.pace import (
-    LANDED,
-    Chance,
-    Pace,
-    StationPace,
-    demand,
-    limit,
-    sentence,
-    visits_per_change,
-)
+from factory.pace.demand import demand, visits_per_change
+from factory.pace.odds import limit
+from factory.pace.sentence import sentence
+from factory.pace.values import LANDED, Chance, Pace, StationPace
 from stations.contract import Agent, Escalated, Failed, Kind
 from tests.factory.line_sim import simulate
 from tests.factory.planted import Tale, job, oid, station
@@ -316,6 +310,8 @@ def test_stations_with_our_own_names_keep_apart() -> None:
         "the gate": 2,
         "tests": 3,
         "you": 0,
+        "provider": 0,
+        "spawn": 0,
     }
 
 

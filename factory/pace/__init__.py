@@ -1,0 +1,1 @@
+"""What limits the line, and what may be done about it: pure; measurements and chance come in."""
