@@ -11,21 +11,15 @@ import json
 import re
 import shutil
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
+from examples.stage import Demo, factory, head, holding, shell, shown, staged
 from factory.demo import build
 from tests.forge.client import clone, github
 from tests.forge.hub import Hub
-from tests.run import Child, Ran, end, run, start
+from tests.run import run
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 SHOP = "octo/shop"
 LIMIT = 60.0
 """Seconds that the whole may take."""
@@ -35,54 +29,6 @@ BODY = """\
 
 A return is another thing and has its own form. Whoever takes less than nothing should get nothing.
 """
-
-
-@dataclass(slots=True, kw_only=True)
-class Demo:
-    """What is checked on the way: each wrong thing is kept until the end."""
-
-    wrong: list[str] = field(default_factory=list)
-
-    def see(self, right: object, what: str) -> None:
-        """Say whether something is as it must be."""
-        print(f"  {'ok ' if right else 'NO '} {what}", flush=True)
-        if not right:
-            self.wrong.append(what)
-
-
-def head(text: str) -> None:
-    """Begin the next part."""
-    print(f"\n== {text}", flush=True)
-
-
-def shown(text: str) -> None:
-    """Show a text of somebody's, set off from ours."""
-    print("\n".join(f"  | {line}".rstrip() for line in text.rstrip().splitlines()), flush=True)
-
-
-def followed(child: Child) -> Ran:
-    """Show what a program says on standard error while it works, and give how it ended."""
-    assert child.stdout is not None
-    assert child.stderr is not None
-    out: list[bytes] = []
-    reader = threading.Thread(target=lambda pipe: out.append(pipe.read()), args=(child.stdout,))
-    reader.start()
-    said: list[bytes] = []
-    for line in child.stderr:
-        said.append(line)
-        print(f"  {line.decode('utf-8', 'replace').rstrip()}", flush=True)
-    reader.join()
-    return Ran(code=child.wait(), out=b"".join(out), err=b"".join(said))
-
-
-def factory(place: Path, env: Mapping[str, str], *words: str) -> Ran:
-    """Type a command of the factory in a clone, and show what it says."""
-    print(f"  $ factory {' '.join(words)}", flush=True)
-    child = start([sys.executable, "-m", "factory", *words], cwd=place, env=env)
-    try:
-        return followed(child)
-    finally:
-        end(child)
 
 
 def shop(at: Path) -> Path:
@@ -105,13 +51,7 @@ def played(scratch: Path, hub: Hub) -> list[str]:
     place = clone(hub, token, SHOP, scratch / "clone")
     print(f"  {hub.url}/{SHOP}/issues/{number}, by octocat: {TITLE}")
     shown(BODY)
-    env = {
-        "HOME": str(scratch / "home"),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONSAFEPATH": "1",
-        "GITHUB_TOKEN": token,
-        "GITHUB_API_URL": hub.api_url,
-    }
+    env = shell(scratch, hub, token)
 
     head(f"factory run gh:{number} --deliver pr, by mona in a clone")
     words = ("run", f"gh:{number}", "--deliver", "pr", "--trust")
@@ -155,31 +95,12 @@ def played(scratch: Path, hub: Hub) -> list[str]:
     return demo.wrong
 
 
-def holding(scratch: Path, token: str) -> list[Path]:
-    """Give the files of the clone and the home that hold the token."""
-    files = (path for name in ("clone", "home") for path in (scratch / name).rglob("*"))
-    return [path for path in files if path.is_file() and token.encode() in path.read_bytes()]
-
-
 def main() -> int:
     """Play it in a directory that is gone afterwards."""
-    began = time.monotonic()
     print(
         "no model, no network, no key: a GitHub of its own on this machine, and a script as agent"
     )
-    scratch = Path(tempfile.mkdtemp(prefix="factory-github-"))
-    try:
-        with Hub(place=scratch / "hub", begins=datetime.now(UTC)) as hub:
-            wrong = played(scratch, hub)
-    finally:
-        shutil.rmtree(scratch)
-    seconds = time.monotonic() - began
-    if seconds > LIMIT:
-        wrong.append(f"it took {seconds:.0f} s, more than {LIMIT:.0f}")
-    for text in wrong:
-        print(f"not as it must be: {text}", file=sys.stderr)
-    print(f"{seconds:.0f} s")
-    return 1 if wrong else 0
+    return staged(played, limit=LIMIT)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Final
 
 from factory import repairing, telling
 from factory.action import gate, texts
-from factory.action.bundle import BundleError, Evidence, Sealed, read
+from factory.action.bundle import BundleError, Evidence, Sealed, Seen, read
 from factory.action.inputs import Inputs, Workflow
 from factory.action.marker import Lease, Marker
 from factory.forge import replies, standing
@@ -23,7 +23,7 @@ from factory.forge.keeping import key_of
 from factory.forge.obstacles import ACTIONS
 from factory.forge.people import People
 from factory.forge.replies import ROUNDS
-from factory.forge.texts import Account
+from factory.forge.texts import Account, Claim
 from factory.forge.values import Comment
 from factory.repairing import Errand
 from worktrees.names import ID_PATTERN, JobId, Oid, RunId
@@ -81,18 +81,24 @@ class Apply:
 
     def run(self) -> Applied:
         """Write what may be written, and the final state in any case."""
-        marker = Marker(self.forge, self.pins.number, wait=self.wait)
+        if not self.pins.number:
+            return self._tried(Lease())
+        pins = self.pins
+        marker = Marker(self.forge, pins.number, command=pins.command, wait=self.wait)
         lease = marker.lease()
         if lease.run not in {"", self.flow.run}:
             return self._blocked(f"run {lease.run} works on it now")
-        try:
-            applied = self._apply(lease)
-        except _Stop as stop:
-            applied = stop.applied
-        except ForgeError as error:
-            applied = self._failed(error)
+        applied = self._tried(lease)
         marker.say(applied.said, Lease(head=applied.head or lease.head))
         return replace(applied, silent=marker.silent)
+
+    def _tried(self, lease: Lease) -> Applied:
+        try:
+            return self._apply(lease)
+        except _Stop as stop:
+            return stop.applied
+        except ForgeError as error:
+            return self._failed(error)
 
     def _apply(self, lease: Lease) -> Applied:
         page, given = self.flow.page, self.given
@@ -122,6 +128,9 @@ class Apply:
         start = pins.head if pins.is_pull else pins.base
         if named != (self.flow.repository.lower(), pins.number, start):
             raise _Stop(self._refused("manifest", ("it is of another item or another base",)))
+        planned = told.account.strategy is not None
+        if {bool(told.plan), bool(told.seen), planned} != {pins.command == "fix"}:
+            raise _Stop(self._refused("manifest", ("it is of another command",)))
         return sealed
 
     def _judge(self, sealed: Sealed) -> None:
@@ -149,31 +158,58 @@ class Apply:
             raise _Stop(self._refused("message", (why,)))
 
     def _recheck(self, sealed: Sealed) -> None:
-        """Look at the item once more: nothing is written about one that changed."""
+        """Look at every item once more: nothing is written about one that changed."""
+        why = self._moved(sealed) if self.pins.number else ""
+        for seen in sealed.manifest.seen:
+            why = why or self._issue_moved(sealed, seen)
+        if why:
+            raise _Stop(self._blocked(why))
+
+    def _moved(self, sealed: Sealed) -> str:
+        """Say why the item that it began with is not what it was."""
         pins = self.pins
         item, _ = gate.look(self.forge, pins.number)
         if item.is_pull and item.head == sealed.manifest.head:
             # An earlier try pushed it and failed afterwards: this one goes on from there.
             item = replace(item, head=pins.head)
         why = moved(pins, item)
-        if not why and not pins.is_pull:
-            why = self._linked()
+        if not why and not pins.is_pull and pins.command == "run":
+            why = self._linked(sealed)
         if not why and item.updated != pins.updated:
             why = self._spoken()
-        if why:
-            raise _Stop(self._blocked(why))
+        return why
 
-    def _linked(self) -> str:
+    def _issue_moved(self, sealed: Sealed, seen: Seen) -> str:
+        """Say why an issue of a fix is not what it was when the survey read it."""
+        door, people = self.forge.door, People(self.forge.door)
+        issue = door.issue(seen.number)
+        if issue.is_pull:
+            return f"#{seen.number} is no issue"
+        return standing.changed(
+            seen.mark,
+            issue,
+            comments=tuple(door.comments(seen.number)),
+            references=door.references(seen.number),
+            ours={*self._own(sealed), *sealed.manifest.built},
+            me=door.me(),
+            repo=self.forge.repo.full,
+            counts=people.may_write,
+        )
+
+    def _own(self, sealed: Sealed) -> set[int]:
+        """Give the pull requests of the branch that this is for."""
+        head = f"{self.forge.repo.owner}:{self._branch(sealed)}"
+        return {pull.number for pull in self.forge.door.pulls(head=head)}
+
+    def _linked(self, sealed: Sealed) -> str:
         """Say that somebody else's pull request came first."""
         door, number = self.forge.door, self.pins.number
-        name = self._branch()
-        ours = {pull.number for pull in door.pulls(head=f"{self.forge.repo.owner}:{name}")}
         return standing.changed(
             "",
             door.issue(number),
             comments=(),
             references=door.references(number),
-            ours=ours,
+            ours=self._own(sealed),
             me=door.me(),
             repo=self.forge.repo.full,
         )
@@ -196,18 +232,21 @@ class Apply:
     def _old(self, comment: Comment) -> bool:
         return comment.updated.strftime("%Y-%m-%dT%H:%M:%SZ") <= self.pins.updated
 
-    def _branch(self) -> str:
+    def _branch(self, sealed: Sealed) -> str:
         pins = self.pins
-        return bodies.branch(f"issue {pins.number}", self._key())
+        about = f"issue {pins.number}" if pins.command == "run" else f"fix {pins.query}"
+        return bodies.branch(about, self._key(sealed))
 
-    def _key(self) -> str:
-        """Give the key of what was asked: the same text on the same base is the same work."""
+    def _key(self, sealed: Sealed) -> str:
+        """Give the key of what was asked: the same text or plan on the same base is one work."""
         pins, full = self.pins, self.forge.repo.full.lower()
-        return key_of("action", full, str(pins.number), pins.base, pins.content)
+        if pins.command == "run":
+            return key_of("action", full, str(pins.number), pins.base, pins.content)
+        return key_of("action fix", full, pins.base, sealed.manifest.plan)
 
     def _propose(self, sealed: Sealed, lease: Lease) -> Applied:
         """Push a branch of its own and have one pull request of it."""
-        name, head = self._branch(), Oid(sealed.manifest.head)
+        name, head = self._branch(sealed), Oid(sealed.manifest.head)
         account = self._account(sealed)
         ref = f"{HEADS}{name}"
         there = self.forge.remote.heads(ref).get(ref)
@@ -219,16 +258,16 @@ class Apply:
         self._recheck(sealed)
         try:
             kept = self.forge.keep.pull(
-                self._key(),
+                self._key(sealed),
                 head=name,
                 base=self.pins.branch,
-                title=bodies.title(account.asked),
+                title=bodies.title(account.asked, strategy=account.strategy),
                 body=bodies.body(account),
                 draft=self.given.draft,
             )
         except Denied as denied:
             return self._fallback(name, head, denied)
-        checks = self._start_checks(name, head)
+        checks = self._start_checks(sealed, name, head)
         pull = kept.value
         said = texts.opened(
             self.flow.page, number=pull.number, operation=kept.operation, checks=checks
@@ -273,7 +312,7 @@ class Apply:
         self.forge.keep.comment(pins.number, key, text)
         self._answer(sealed, errand, account)
         pull = self.forge.door.pull(pins.number)
-        checks = self._start_checks(put.branch, head, foreign=put.beside)
+        checks = self._start_checks(sealed, put.branch, head, foreign=put.beside)
         beside = put.branch if put.beside else ""
         return Applied(
             status="changed",
@@ -320,7 +359,7 @@ class Apply:
             operation="fallback",
         )
 
-    def _start_checks(self, name: str, head: Oid, *, foreign: bool = False) -> str:
+    def _start_checks(self, sealed: Sealed, name: str, head: Oid, *, foreign: bool = False) -> str:
         """Report our own check, start the workflow that was named, and say what will not start.
 
         No workflow of ours is started on ``foreign`` work: it holds code that nobody here read.
@@ -329,7 +368,7 @@ class Apply:
         try:
             self.forge.keep.check(
                 head,
-                self._key(),
+                self._key(sealed),
                 name=CHECK,
                 status="completed",
                 conclusion="success",
@@ -366,16 +405,19 @@ class Apply:
             raise _Stop(self._refused("manifest", ("its account names no run or no job",)))
         if not _HASH.fullmatch(told.line):
             raise _Stop(self._refused("manifest", ("its account names no line",)))
+        self._check_people(told)
         evidence = self._evidence(sealed)
         default = self.forge.door.repository().default
-        whole = not told.left_out and pins.branch == default  # nothing is closed by half
-        shown = {job for job, each in evidence.items() if each.shown and whole}
+        # One issue is not closed by half; each of a fix's has a test of its own.
+        whole = pins.branch == default and (pins.command == "fix" or not told.left_out)
         asked = tuple(
             replace(
                 each,
-                issue=pins.number if each.issue == pins.number else None,
-                closes=each.job in shown and each.issue == pins.number,
-                proof=evidence[each.job].why if each.job in evidence else each.proof,
+                claims=tuple(
+                    _vouched(claim, evidence.get((each.job, claim.issue)), whole=whole)
+                    for claim in each.claims
+                    if claim.issue in self._issues(sealed)
+                ),
             )
             for each in told.asked
         )
@@ -397,17 +439,36 @@ class Apply:
             place=None,
         )
 
-    def _evidence(self, sealed: Sealed) -> dict[str, Evidence]:
-        """Give the evidence by job; it must be of this item, this base and these landings."""
-        told, pins, git = sealed.manifest, self.pins, self.forge.remote.repository.git
-        asked = {each.job for each in told.account.asked}
-        landed = git("log", "--first-parent", "--format=%T", told.head, f"^{told.base}").text
-        trees, found = set(landed.split()), {each.job: each for each in told.evidence}
+    def _check_people(self, told: Account) -> None:
+        """Refuse an account that thanks anybody for a pull request who did not open it."""
+        if told.strategy is None:
+            return
+        door = self.forge.door
+        for number, login in (*told.strategy.builds, *told.strategy.replaces):
+            issue = door.issue(number)
+            if not issue.is_pull or issue.author.login != login:
+                why = f"#{number} is no pull request of whom it names"
+                raise _Stop(self._refused("manifest", (why,)))
+
+    def _issues(self, sealed: Sealed) -> set[int]:
+        """Give the issues that may be spoken of."""
+        if self.pins.command == "fix":
+            return {each.number for each in sealed.manifest.seen}
+        return {self.pins.number}
+
+    def _evidence(self, sealed: Sealed) -> dict[tuple[str, int], Evidence]:
+        """Give the evidence by job and issue: of these, of this base and of what is offered."""
+        told = sealed.manifest
+        asked, issues = {each.job for each in told.account.asked}, self._issues(sealed)
+        found = {(each.job, each.issue): each for each in told.evidence}
         fits = all(
-            (each.issue, each.base) == (pins.number, told.base) and each.tree in trees
+            each.issue in issues
+            and each.job in asked
+            and each.base == told.base
+            and each.tree == told.tree
             for each in told.evidence
         )
-        if not fits or len(found) != len(told.evidence) or not asked.issuperset(found):
+        if not fits or len(found) != len(told.evidence):
             why = "its evidence is not of this item, this base or these commits"
             raise _Stop(self._refused("manifest", (why,)))
         return found
@@ -440,6 +501,14 @@ class Apply:
             head=self.pushed[-1] if self.pushed else "",
             findings=(error.message,),
         )
+
+
+def _vouched(claim: Claim, found: Evidence | None, *, whole: bool) -> Claim:
+    if found is None:
+        return replace(claim, closes=False, shown=False)
+    # The run may ask for less than its evidence allows: a person wanted to close that one alone.
+    closes = claim.closes and whole and found.shown
+    return replace(claim, closes=closes, shown=found.shown, proof=found.why)
 
 
 _HASH: Final = re.compile(r"[0-9a-f]{8,64}")

@@ -63,12 +63,27 @@ class Evidence:
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+class Seen:
+    """An issue that a fix is for, and the mark of how it was when it was read."""
+
+    number: int
+    mark: str
+
+
+@checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Manifest:
-    """What was sealed: for which item, over which base, and the digests of the other files."""
+    """What was sealed: for which item, over which base, and the digests of the other files.
+
+    A fix has the digest of its ``plan``, the issues that it is ``seen`` to be for, and the pull
+    requests of others that it is ``built`` on; its number is 0 when it began with no item.
+    """
 
     schema: str
     repository: str
     number: int
+    plan: str
+    seen: tuple[Seen, ...]
+    built: tuple[int, ...]
     round: int
     answered: tuple[Answered, ...]
     evidence: tuple[Evidence, ...]
@@ -111,6 +126,9 @@ def write(
     report: str,
     repository: str,
     number: int,
+    plan: str = "",
+    seen: tuple[Seen, ...] = (),
+    built: tuple[int, ...] = (),
     round: int,  # noqa: A002  the manifest's own word
     answered: tuple[Answered, ...],
     evidence: tuple[Evidence, ...],
@@ -129,6 +147,9 @@ def write(
         schema=SCHEMA,
         repository=repository,
         number=number,
+        plan=plan,
+        seen=seen,
+        built=built,
         round=round,
         answered=answered,
         evidence=evidence,

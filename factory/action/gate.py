@@ -21,6 +21,7 @@ from factory.forge.gatekeeping import (
     asked,
     decide,
     fingerprint,
+    themed,
 )
 from factory.forge.values import Issue, Pull
 
@@ -46,11 +47,16 @@ def run(forge: Forge, flow: Workflow, given: Inputs, *, wait: Callable[[float], 
     decision = allowed(forge, flow, given, ask)
     if not decision.go:
         return Gated(go=False, why=decision.why)
+    command = given.wishes.command
+    if not ask.number:
+        branch = forge.door.repository().default
+        pins = themed(ask, branch, _tip(forge, branch), command)
+        return Gated(go=True, why=decision.why, pins=pins)
     item, base = look(forge, ask.number)
-    pins = admitted(ask, item, base)
-    if isinstance(pins, Decision):
-        return Gated(go=False, why=pins.why)
-    held = marker.Marker(forge, ask.number, wait=wait)
+    found = admitted(ask, item, base, command=command)
+    if isinstance(found, Decision):
+        return Gated(go=False, why=found.why)
+    held = marker.Marker(forge, ask.number, command=command, wait=wait)
     other = held.claim(
         flow.run,
         seconds=given.minutes * 60 + marker.MARGIN,
@@ -58,7 +64,7 @@ def run(forge: Forge, flow: Workflow, given: Inputs, *, wait: Callable[[float], 
     )
     if other is not None:
         return Gated(go=False, why=f"already running: run {other.run} works on #{ask.number}")
-    return Gated(go=True, why=decision.why, pins=pins, silent=held.silent)
+    return Gated(go=True, why=decision.why, pins=found, silent=held.silent)
 
 
 def event(flow: Workflow) -> object:

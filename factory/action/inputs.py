@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from factory.complaint import Complaint
-from factory.forge.gatekeeping import Pins, Wishes, pins_of
+from factory.forge.gatekeeping import COMMANDS, Pins, Wishes, pins_of, query_of
 
 PREFIXES: Final = ("INPUT_", "GITHUB_", "RUNNER_")
 """How the names of the variables begin."""
 MOST_MINUTES: Final = 350
 """What the work may take at most: a job of GitHub ends after 360."""
+MOST_ITEMS: Final = 100
 LEVELS: Final = ("write", "admin")
 RESULTS: Final = ("success", "failure", "cancelled", "skipped")
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
@@ -66,6 +67,7 @@ class Inputs:
     """The inputs of the step; each role reads those it needs."""
 
     wishes: Wishes
+    items: int
     pins: Pins | None
     budget: str
     minutes: int
@@ -161,7 +163,10 @@ def inputs(given: Mapping[str, str], repository: str) -> Inputs:
             users=read.names("INPUT_ALLOWED_USERS"),
             bots=read.names("INPUT_ALLOWED_BOTS"),
             target=read.raw("INPUT_TARGET"),
+            command=read.one_of("INPUT_COMMAND", COMMANDS, "run"),
+            query=query_of(read.raw("INPUT_QUERY")),
         ),
+        items=read.number("INPUT_MAX_ITEMS", 40, MOST_ITEMS),
         pins=pins,
         budget=read.text("INPUT_BUDGET_USD", _MONEY, "an amount of dollars", "5"),
         minutes=read.number("INPUT_TIMEOUT_MINUTES", 30, MOST_MINUTES),

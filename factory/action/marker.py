@@ -58,9 +58,10 @@ def lease_of(body: str) -> Lease:
     return Lease(run=run.strip("-"), until=int(until), head=head.strip("-"))
 
 
-def key(repository: str, number: int) -> str:
-    """Give the key of everything that the Action makes for an item."""
-    return key_of("action", repository.lower(), str(number))
+def key(repository: str, number: int, command: str = "run") -> str:
+    """Give the key of everything that the Action makes for an item by one of its commands."""
+    beside = () if command == "run" else (command,)
+    return key_of("action", repository.lower(), str(number), *beside)
 
 
 class Marker:
@@ -71,10 +72,11 @@ class Marker:
         forge: Forge,
         number: int,
         *,
+        command: str = "run",
         now: Callable[[], float] = time.time,
         wait: Callable[[float], object],
     ) -> None:
-        self.key = key(forge.repo.full, number)
+        self.key = key(forge.repo.full, number, command)
         self.silent = ""
         self._forge, self._number = forge, number
         self._now, self._wait = now, wait

@@ -13,13 +13,15 @@ from factory.action.inputs import Inputs, Workflow
 from factory.complaint import Complaint
 from factory.ending import exit_code
 from factory.events import Landed
+from factory.fixing import Fix
 from factory.forge.gatekeeping import Item, Pins, moved
-from factory.forge.texts import Account, body
+from factory.forge.texts import Account, Claim, body
 from factory.ledger import Record
 from factory.line import Line
 from factory.repairing import Errand, threads_of
 from factory.stacking import Part, Size
-from factory.telling import Around, Issue
+from factory.telling import Around, Planned
+from stations.contract import Wanted
 from stations.models.values import Call
 from worktrees.change import entries
 from worktrees.git import Repository
@@ -69,8 +71,12 @@ def made(
     given: Inputs,
     pins: Pins,
     errand: Errand | None,
+    fix: Fix | None = None,
 ) -> Made:
-    """Seal what landed; a run that landed nothing leaves no folder."""
+    """Seal what landed; a run that landed nothing leaves no folder.
+
+    ``fix`` is the plan that was carried out, where the run was for one.
+    """
     git, base = repository.git, line.base
     jobs = tuple(job for job, work in line.jobs.items() if isinstance(work.place, Landed))
     tip = git.resolve(line.target) or base
@@ -90,7 +96,12 @@ def made(
         size=Size(files=0, lines=0),
     )
     evidence = _evidence(line, jobs)
-    around = Around(onto=pins.branch, issues=_issues(line, jobs, evidence))
+    planned = fix.planned if fix is not None else None
+    around = Around(
+        onto=pins.branch,
+        claims=_claims(line, jobs, evidence, planned),
+        strategy=planned.told(line) if planned is not None else None,
+    )
     account = telling.account(git, line, part, told, calls, around)
     folder = flow.temp / given.folder
     digest = bundle.write(
@@ -99,6 +110,9 @@ def made(
         report=body(account),
         repository=flow.repository,
         number=pins.number,
+        plan=fix.digest if fix is not None else "",
+        seen=_seen(line, jobs) if fix is not None else (),
+        built=tuple(planned.builds) if planned is not None else (),
         round=errand.round if errand is not None else 0,
         answered=_answered(line, jobs),
         evidence=evidence,
@@ -117,30 +131,51 @@ def _evidence(line: Line, jobs: Sequence[JobId]) -> tuple[bundle.Evidence, ...]:
     return tuple(
         bundle.Evidence(
             job=job,
-            issue=issue,
+            issue=each.number,
             base=tried.base,
             tree=tried.tree,
             shown=tried.shown,
             why=tried.why,
         )
         for job in jobs
-        if (issue := line.jobs[job].job.issue) is not None
-        and (tried := line.reproduced.get(job)) is not None
+        for each in line.jobs[job].job.issues
+        if (tried := line.reproduced.get((job, each.number))) is not None
     )
 
 
-def _issues(
-    line: Line, jobs: Sequence[JobId], evidence: Sequence[bundle.Evidence]
-) -> dict[JobId, Issue]:
+def _claims(
+    line: Line,
+    jobs: Sequence[JobId],
+    evidence: Sequence[bundle.Evidence],
+    planned: Planned | None,
+) -> dict[JobId, tuple[Claim, ...]]:
     """Give what the report says of the issues; nothing is closed by half."""
-    tried = {each.job: each for each in evidence}
-    whole = not telling.left_out(line)
-    return {
-        job: Issue(closes=whole and job in tried and tried[job].shown, proof=proof, by="")
-        for job in jobs
-        if line.jobs[job].job.issue is not None
-        and (proof := tried[job].why if job in tried else _UNTRIED)
-    }
+    tried = {(each.job, each.issue): each for each in evidence}
+    # Each issue of a plan has a test of its own, which no other job has a part in.
+    whole = planned is not None or not telling.left_out(line)
+    causes = planned.causes if planned is not None else {}
+    kept = planned.kept_open if planned is not None else frozenset[int]()
+
+    def claim(job: JobId, wanted: Wanted) -> Claim:
+        found = tried.get((job, wanted.number))
+        made = line.reproduced.get((job, wanted.number))
+        return Claim(
+            issue=wanted.number,
+            closes=whole and found is not None and found.shown and wanted.number not in kept,
+            shown=found is not None and found.shown,
+            proof=found.why if found is not None else _UNTRIED,
+            cause=causes.get(wanted.number, ""),
+            test=wanted.test,
+            failure=made.failure if made is not None else "",
+        )
+
+    return {job: tuple(claim(job, each) for each in line.jobs[job].job.issues) for job in jobs}
+
+
+def _seen(line: Line, jobs: Sequence[JobId]) -> tuple[bundle.Seen, ...]:
+    """Give the issues of the jobs that landed, each as it was when it was read."""
+    wanted = {each.number: each for job in jobs for each in line.jobs[job].job.issues}
+    return tuple(bundle.Seen(number=each.number, mark=each.seen) for each in wanted.values())
 
 
 def _answered(line: Line, jobs: Sequence[JobId]) -> tuple[bundle.Answered, ...]:

@@ -13,6 +13,8 @@ _REFUSED: Final = (
     "**Factory** made a change that the gate `{gate}` refused; nothing was pushed. More: [the run]"
     "({page})."
 )
+SURVEY: Final = 60_000
+"""Characters of a survey in a comment: GitHub takes 65,536 with what else stands there."""
 MOST_FINDINGS: Final = 20
 """Findings that a text lists; the rest is counted."""
 
@@ -31,6 +33,13 @@ def ended(page: str, result: str, reason: str) -> str:
     }.get(result, "The work ended without a change")
     why = f": {field(reason, most=REASON)}" if reason else ""
     return f"**Factory**: {said}{why}. Nothing was written. More: [the run]({page})."
+
+
+def surveyed(page: str, survey: str) -> str:
+    """Tell a survey, whose page is made of escaped fields; what does not fit stands in the run."""
+    end = "\n\nThe rest stands in the artifact of the run.\n"
+    whole = survey if len(survey) <= SURVEY else survey[:SURVEY].rpartition("\n")[0] + end
+    return f"**Factory** surveyed what is related to this, in [this run]({page}).\n\n{whole}"
 
 
 def unchanged(page: str) -> str:

@@ -12,15 +12,19 @@ import typer
 from factory.cli.app import Json, command, emit, say
 from factory.cli.place import here
 from factory.cli.running import options_of, order_of
+from factory.cli.splitting import ENDS
 from factory.complaint import Complaint
 
 if TYPE_CHECKING:
     from factory.action.inputs import Inputs, Workflow
     from factory.action.seal import Made
+    from factory.fixing import Fix
     from factory.forge.gatekeeping import Pins
     from factory.line import Line
     from factory.repairing import Repair
+    from factory.shift import Order
     from factory.site import Site
+    from factory.surveying import Surveyed
     from stations.contract import Job
 
 Role = Literal["gate", "agent", "apply"]
@@ -68,8 +72,9 @@ def action_command(
     return code
 
 
-GATE = 5
-"""The exit code of what a gate refused."""
+GATE, WAITS, LIMITED = 5, 4, 75
+"""The exit codes of what a gate refused, of what waits for a person, and of a forge's limit."""
+PLAN = "plan.json"
 
 
 class _Step:
@@ -101,6 +106,14 @@ class _Step:
         self.told |= {"status": status, "why": plain(masked(why), most=REASON), **more}
         self.facts["why"] = field(masked(why), most=REASON)
 
+    def _name(self, pins: "Pins") -> None:
+        from factory.forge.texts import field
+
+        if pins.number:
+            self.facts["item"] = f"#{pins.number}"
+        if pins.query:
+            self.facts["theme"] = field(pins.query)
+
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         began = time.monotonic()
@@ -130,45 +143,125 @@ class _Step:
         self.end("go" if found.go else "skipped", found.why)
         if found.pins is not None:
             self.told |= {"pins": found.pins.text, "base-sha": found.pins.base}
-            self.facts["item"] = f"#{found.pins.number}"
+            self._name(found.pins)
         if found.silent:
             self.facts["no comment"] = "comments are switched off here"
         say(f"{self.told['status']}: {found.why}")
         return 0
 
     def _agent(self, pins: "Pins") -> int:
-        from factory import shift
-        from factory import site as sites
         from factory.action import gate, seal
         from factory.delivering import connected
-        from factory.ending import exit_code
-        from factory.views import show
 
-        flow, given = self._flow, self._given
+        given = self._given
         options = options_of(
             deliver="branch",
             seats=given.seats,
             budget=f"{given.budget},{given.minutes}m",
             trust=True,
         )
-        with contextlib.chdir(flow.workspace):
+        with contextlib.chdir(self._flow.workspace):
             site = here(options)
             seal.checked_out(site.repository, pins)
-            with self._phase("reading"), connected(site, say=say) as forge:
-                item, _ = gate.look(forge, pins.number)
-                seal.unmoved(pins, item)
-            with self._phase("reading"):
-                jobs, repair = _jobs(site, pins)
-            if not jobs:
-                self.end("no-change", "there is nothing to repair")
-                return 0
-            with self._phase("proving the sandbox"):
-                box = sites.sandbox_of(site, without=False)
-            order = replace(order_of(jobs, options, box, repair), reproduce=True)
-            with self._phase("working"), show.progress(site.environment, quiet=False) as watch:
-                line = shift.start(site, order, watch=watch, say=say)
-            with self._phase("sealing"):
-                made = self._sealed(site, line, pins, repair)
+            if pins.number:
+                with self._phase("reading"), connected(site, say=say) as forge:
+                    item, _ = gate.look(forge, pins.number)
+                    seal.unmoved(pins, item)
+            match pins.command:
+                case "survey":
+                    return self._survey(site, pins)
+                case "fix":
+                    return self._fix(site, pins, options)
+                case _:
+                    return self._run(site, pins, options)
+
+    def _run(self, site: "Site", pins: "Pins", options: "dict[str, str]") -> int:
+        """Do the item's own work."""
+        from factory import site as sites
+
+        with self._phase("reading"):
+            jobs, repair = _jobs(site, pins)
+        if not jobs:
+            self.end("no-change", "there is nothing to repair")
+            return 0
+        with self._phase("proving the sandbox"):
+            box = sites.sandbox_of(site, without=False)
+        order = replace(order_of(jobs, options, box, repair), reproduce=True)
+        return self._worked(site, order, pins, repair=repair)
+
+    def _survey(self, site: "Site", pins: "Pins") -> int:
+        """Read what belongs to a theme, and close it for the role that may comment."""
+        from factory.action import findings
+        from factory.survey import page
+
+        with self._phase("surveying"):
+            made = _surveyed(site, pins, self._given)
+        survey = made.survey
+        folder = self._flow.temp / self._given.folder
+        digest = findings.write(folder, survey)
+        self.more = page.page(survey, public=True)
+        why = f"{len(survey.candidates)} items are kept, {len(survey.causes)} root causes"
+        whole = why if survey.complete else f"{why}; not complete: {survey.why}"
+        self.end("changed", whole, **{"bundle-sha256": digest}, bundle=str(folder))
+        return _unfinished(made)
+
+    def _fix(self, site: "Site", pins: "Pins", options: "dict[str, str]") -> int:
+        """Survey a theme, make one plan of it and carry it out, as far as no person is needed."""
+        from factory import fixing, strategizing
+        from factory import site as sites
+        from factory.strategy import rules
+        from factory.survey import page
+        from stations.models.values import ModelError
+        from worktrees.names import Oid, RunId
+
+        with self._phase("surveying"):
+            surveyed = _surveyed(site, pins, self._given)
+        survey = surveyed.survey
+        self.more = page.page(survey, public=True)
+        if not survey.complete:
+            self.end("failed", f"the survey is not complete: {survey.why}")
+            return _unfinished(surveyed)
+        with self._phase("planning"):
+            run = RunId(f"fix-{sites.new_run()}")
+            base = Oid(pins.base)
+            try:
+                made = strategizing.planned(site, survey, base=base, run=run, model=True, say=say)
+            except ModelError as error:
+                code, hint = ENDS.get(error.cause, (1, "start it again"))
+                raise Complaint(f"no strategy: {error}", hint=hint, code=code) from error
+        held = rules.waits(made.plan)
+        if held:
+            self.end("failed", f"a person has to decide: {'; '.join(held)}")
+            return WAITS
+        with self._phase("proving the sandbox"):
+            box = sites.sandbox_of(site, without=False)
+        with self._phase("looking again"):
+            ready = fixing.prepare(site, made.plan, path=PLAN, replaces=False, say=say)
+            ready = fixing.prove(ready, box, say=say)
+        if not ready.jobs:
+            self.end("no-change", "no item of the plan is to be worked on")
+            return 0
+        order = replace(fixing.order(ready, options, box), reproduce=True)
+        return self._worked(ready.site, order, pins, fix=ready)
+
+    def _worked(
+        self,
+        site: "Site",
+        order: "Order",
+        pins: "Pins",
+        *,
+        repair: "Repair | None" = None,
+        fix: "Fix | None" = None,
+    ) -> int:
+        """Let the line work, and close what landed."""
+        from factory import shift
+        from factory.ending import exit_code
+        from factory.views import show
+
+        with self._phase("working"), show.progress(site.environment, quiet=False) as watch:
+            line = shift.start(site, order, watch=watch, say=say)
+        with self._phase("sealing"):
+            made = self._sealed(site, line, pins, repair, fix)
         cost = made.account.cost.dollars if made.account is not None else None
         self.end(
             made.status,
@@ -178,7 +271,14 @@ class _Step:
         )
         return exit_code(line)
 
-    def _sealed(self, site: "Site", line: "Line", pins: "Pins", repair: "Repair | None") -> "Made":
+    def _sealed(
+        self,
+        site: "Site",
+        line: "Line",
+        pins: "Pins",
+        repair: "Repair | None",
+        fix: "Fix | None",
+    ) -> "Made":
         """Show the report of the run, and close what landed."""
         from factory import calls
         from factory.action import seal
@@ -199,14 +299,16 @@ class _Step:
             given=self._given,
             pins=pins,
             errand=repair.errand if repair is not None else None,
+            fix=fix,
         )
         if made.account is not None:
-            self.more = body(made.account)
+            self.more = f"{body(made.account)}\n{self.more}"
         return made
 
     def _apply(self, pins: "Pins") -> int:
         from factory.action import place, texts
         from factory.action.apply import Apply
+        from factory.action.findings import Comment
         from factory.settings import workflow_access
 
         flow = self._flow
@@ -214,9 +316,13 @@ class _Step:
             self._phase("applying"),
             place.entered(flow, workflow_access(), say=say, wait=self._wait) as forge,
         ):
-            done = Apply(
-                forge=forge, flow=flow, given=self._given, pins=pins, wait=self._wait, say=say
-            ).run()
+            done = (
+                Comment(forge=forge, flow=flow, given=self._given, pins=pins, wait=self._wait).run()
+                if pins.command == "survey"
+                else Apply(
+                    forge=forge, flow=flow, given=self._given, pins=pins, wait=self._wait, say=say
+                ).run()
+            )
         self.end(
             done.status,
             done.why,
@@ -227,7 +333,7 @@ class _Step:
                 "pull-request-operation": done.operation,
             },
         )
-        self.facts["item"] = f"#{pins.number}"
+        self._name(pins)
         if done.number:
             self.facts["pull request"] = f"#{done.number} ({done.operation})"
         if done.silent:
@@ -238,6 +344,22 @@ class _Step:
         for finding in done.findings:
             say(f"  {finding}")
         return done.code
+
+
+def _unfinished(made: "Surveyed") -> int:
+    """Give the exit code of a survey: 0 when nothing is missing."""
+    if made.survey.complete:
+        return 0
+    return LIMITED if made.cause is None else ENDS.get(made.cause, (1, ""))[0]
+
+
+def _surveyed(site: "Site", pins: "Pins", given: "Inputs") -> "Surveyed":
+    """Survey what the pins name."""
+    from factory.cli.surveying import survey_of
+
+    seeds = (pins.number,) if pins.number else ()
+    query = pins.query or f"gh:{pins.number}"
+    return survey_of(site, query, seeds=seeds, most=given.items)
 
 
 def _jobs(site: "Site", pins: "Pins") -> "tuple[list[Job], Repair | None]":

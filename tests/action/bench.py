@@ -14,7 +14,7 @@ from factory.forge.access import Access
 from factory.forge.connecting import Forge
 from factory.forge.gatekeeping import Ask as Asked
 from factory.forge.gatekeeping import Pins, admitted
-from factory.forge.texts import Account, Cost
+from factory.forge.texts import Account, Claim, Cost
 from factory.forge.texts import Asked as Job
 from tests.action.workflow import BOT, TOY, powers
 from tests.conftest import commit_files
@@ -120,9 +120,8 @@ class Bench:
         """Seal a commit; ``told`` replaces what the account or the manifest says."""
         git = self.clone().git
         base = Oid(pins.head or pins.base)
-        manifest = {
-            name: told.pop(name) for name in ("number", "round", "base", "tree") if name in told
-        }
+        names = ("number", "plan", "seen", "built", "round", "base", "tree")
+        manifest = {name: told.pop(name) for name in names if name in told}
         answered = told.pop("answered", ())
         evidence = told.pop("evidence", ())
         account = Account(
@@ -133,7 +132,9 @@ class Bench:
                 "base": base,
                 "commit": head,
                 "tree": git.tree_of(head),
-                "asked": (Job(job=JobId("gh-1"), title="A bug", issue=pins.number),),
+                "asked": (
+                    Job(job=JobId("gh-1"), title="A bug", claims=(Claim(issue=pins.number),)),
+                ),
                 "touched": (),
                 "landings": 1,
                 "checks": ("tests: sh check.sh",),

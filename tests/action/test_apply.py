@@ -17,7 +17,7 @@ from factory.action.marker import lease_of
 from factory.forge.gatekeeping import Pins
 from factory.forge.keeping import marked
 from factory.forge.replies import ROUNDS
-from factory.forge.texts import Asked
+from factory.forge.texts import Asked, Claim
 from tests.action.bench import Bench
 from tests.action.workflow import TOY, comment, toy
 from tests.forge.hub import Hub
@@ -197,8 +197,12 @@ def test_an_account_can_close_and_call_nothing(bench: Bench, pins: Pins) -> None
     )
     other = bench.hub.act("octocat").open(TOY, "Another", "")
     asked = (
-        Asked(job=JobId("gh-1"), title=evil, issue=other, closes=True, proof=evil, by=evil),
-        Asked(job=JobId("gh-2"), title=evil, issue=pins.number),
+        Asked(
+            job=JobId("gh-1"),
+            title=evil,
+            claims=(Claim(issue=other, closes=True, proof=evil, by=evil),),
+        ),
+        Asked(job=JobId("gh-2"), title=evil, claims=(Claim(issue=pins.number),)),
     )
     digest = bench.change(pins, NEW, asked=asked, findings=(evil,), checks=(evil,), credit=(evil,))
 
@@ -229,16 +233,20 @@ def shown(bench: Bench, pins: Pins, head: Oid, **lie: object) -> tuple[Evidence,
 
 
 def test_an_issue_is_closed_by_evidence_and_by_nothing_less(bench: Bench) -> None:
-    """The keyword needs a reproduction that was shown, all jobs, and the default branch."""
-    for word, lie, told in (
-        ("Fixes", {}, {}),
-        ("Refs", {"shown": False}, {}),
-        ("Refs", {}, {"left_out": {JobId("gh-2"): "is not finished"}}),
-        ("Refs", None, {}),
+    """The keyword needs a shown reproduction, all jobs, the default branch, and a run's wish."""
+    for word, lie, told, wish in (
+        ("Fixes", {}, {}, True),
+        ("Refs", {}, {}, False),
+        ("Refs", {"shown": False}, {}, True),
+        ("Refs", {}, {"left_out": {JobId("gh-2"): "is not finished"}}, True),
+        ("Refs", None, {}, True),
     ):
-        pins = bench.pins(bench.hub.act("octocat").open(TOY, "A bug", f"{word} {lie} {told}"))
+        said = f"{word} {lie} {told} {wish}"
+        pins = bench.pins(bench.hub.act("octocat").open(TOY, "A bug", said))
         head = files(jobs__new="new\n")(bench, pins)
-        claim = Asked(job=JobId("gh-1"), title="A bug", issue=pins.number, closes=True)
+        claim = Asked(
+            job=JobId("gh-1"), title="A bug", claims=(Claim(issue=pins.number, closes=wish),)
+        )
         evidence = () if lie is None else shown(bench, pins, head, **lie)
         digest = bench.sealed(pins, head, evidence=evidence, asked=(claim,), **told)
 
@@ -254,7 +262,8 @@ def test_an_issue_is_closed_by_evidence_and_by_nothing_less(bench: Bench) -> Non
 def test_no_issue_is_closed_from_another_branch(bench: Bench, pins: Pins) -> None:
     """Where the default branch is another one by now, the pull request only refers."""
     head = files(jobs__new="new\n")(bench, pins)
-    claim = Asked(job=JobId("gh-1"), title="A bug", issue=pins.number)
+    claims = (Claim(issue=pins.number, closes=True),)
+    claim = Asked(job=JobId("gh-1"), title="A bug", claims=claims)
     digest = bench.sealed(pins, head, evidence=shown(bench, pins, head), asked=(claim,))
     bench.hub.act("octo").commit(TOY, "next", {"jobs/y.txt": "y\n"})
     bench.hub.repo(TOY).default = "next"

@@ -77,6 +77,7 @@ class Runner:
     place: Path
     number: int = 101
     workflow: str = "factory-issue"
+    repository: str = TOY
     tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, role: str) -> str:
@@ -118,7 +119,7 @@ class Runner:
             "FACTORY_ACTION_PYTHON": str(interpreter()),
             "GITHUB_EVENT_NAME": event,
             "GITHUB_EVENT_PATH": str(told),
-            "GITHUB_REPOSITORY": TOY,
+            "GITHUB_REPOSITORY": self.repository,
             "GITHUB_API_URL": self.hub.api_url,
             "GITHUB_SERVER_URL": self.hub.url,
             "GITHUB_RUN_ID": str(self.number),
@@ -138,7 +139,7 @@ class Runner:
             files_of = {"GITHUB_OUTPUT": str(told_to), "GITHUB_STEP_SUMMARY": str(summary)}
             shell = [*prefix, *step["shell"].format(script).split()]
             where = Path(_resolved(step["working-directory"], context))
-            ran = run(shell, cwd=where, env={**world, **env, **files_of}, timeout=120, check=False)
+            ran = run(shell, cwd=where, env={**world, **env, **files_of}, timeout=280, check=False)
             log += (ran.out + ran.err).decode("utf-8", "backslashreplace")
             outputs = read_outputs(told_to)
             context |= {f"steps.{step['id']}.outputs.{k}": v for k, v in outputs.items()}
@@ -150,7 +151,7 @@ class Runner:
     def check_out(self, base: str) -> Path:
         """Check out a commit as the agent's job does: by itself, with no credential kept."""
         place = self.place / f"{self.number}-agent" / "checkout"
-        clone(self.hub, self.token("agent"), TOY, place)
+        clone(self.hub, self.token("agent"), self.repository, place)
         run(["git", "checkout", "-q", "--detach", base], cwd=place)
         return place
 
@@ -211,13 +212,15 @@ def toy(hub: Hub, *, agent: str = AGENT, **files: str) -> str:
     return tip
 
 
-def comment(number: int, text: str, hub: Hub, login: str = "mona") -> dict[str, Any]:
+def comment(
+    number: int, text: str, hub: Hub, login: str = "mona", full: str = TOY
+) -> dict[str, Any]:
     """Give the event of a comment on an item of the hub, as it stands."""
-    item = hub.issue(TOY, number)
+    item = hub.issue(full, number)
     who = {"login": login, "type": "User"}
     return {
         "action": "created",
-        "repository": {"full_name": TOY},
+        "repository": {"full_name": full},
         "sender": who,
         "comment": {"body": text, "user": who},
         "issue": {
