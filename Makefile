@@ -5,7 +5,7 @@ JOBS ?= logical
 # What the caller's shell has activated must not decide which code runs, nor how fast it starts.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-github check fmt test soak bench lock clean
+.PHONY: help setup demo demo-github demo-survey check fmt test soak bench lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: setup ## run a whole line on a sample repository: no key, no network
 demo-github: setup ## let an issue become a pull request on a GitHub of this machine: no key, no network
 	@PYTHONPATH=. $(PY) examples/github/demo.py
 
+demo-survey: setup ## let twelve issues become one pull request on a GitHub of this machine, the model scripted
+	@PYTHONPATH=. $(PY) examples/survey/demo.py
+
 check: setup ## format, lint, types, import layers, workflows
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -31,7 +34,7 @@ fmt: setup ## put the code into shape
 	$(PY) -m ruff check --fix-only .
 
 test: setup ## the whole suite, without the long runs
-	@scripts/agents --try
+	@scripts/browser --try & scripts/agents --try; wait
 	@$(PY) -m compileall -q factory stations worktrees
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -q
 

@@ -2,10 +2,42 @@
 
 import sys
 
-from factory.cli import acting, actions, forging, looking, reading, running, setting_up, splitting
+from factory.cli import (
+    acting,
+    actions,
+    balancing,
+    fixing,
+    forging,
+    history,
+    looking,
+    reading,
+    rehearsing,
+    running,
+    serving,
+    setting_up,
+    splitting,
+    surveying,
+    watching,
+)
 from factory.cli.app import run
 
-COMMANDS = (setting_up, running, forging, splitting, looking, reading, acting, actions)
+COMMANDS = (
+    setting_up,
+    history,
+    rehearsing,
+    running,
+    forging,
+    splitting,
+    surveying,
+    fixing,
+    looking,
+    reading,
+    acting,
+    balancing,
+    watching,
+    serving,
+    actions,
+)
 """The modules whose import gives the app its commands, in the order of the help."""
 
 

@@ -17,6 +17,7 @@ from typing import Final, Self, TypeVar
 
 from stations import living
 from stations.contract import Spend
+from stations.models.meter import Elsewhere
 from stations.models.values import Basis, Call, ModelError, Usage
 from worktrees.names import JobId, RunId, StationName
 
@@ -43,6 +44,11 @@ _WRITE: Final = (
     f"INSERT OR REPLACE INTO calls (id, {_COLUMNS})"  # noqa: S608
     f" VALUES (?{', ?' * (_COLUMNS.count(',') + 1)})"
 )
+_SUMS: Final = """
+SELECT SUM(input + output + cache_read + cache_write_5m + cache_write_1h),
+    SUM(CAST(ROUND(dollars * 1e9) AS INTEGER)), SUM(seconds)
+FROM calls WHERE run <> ? AND at >= ?
+"""
 _WEAKEST: Final = (Basis.UNKNOWN, Basis.SYNTHETIC, Basis.ESTIMATED, Basis.EXACT)
 
 _Key = TypeVar("_Key")
@@ -147,16 +153,34 @@ class Calls:
 
     def of_run(self, run: RunId) -> tuple[Call, ...]:
         """Give the calls of a run, oldest first, but those that are still under way."""
-        found = self._read("run = ?", (run,))
-        return tuple(call for call, holder in found if not holder or not living.lives(holder))
+        return self._made("run = ?", (run,))
 
-    def counted(self, run: RunId, now: float) -> tuple[Call, ...]:
-        """Give the calls that count for a run's budgets: its own, and all of the day by UTC.
+    def of_all(self) -> tuple[Call, ...]:
+        """Give the calls of all runs, oldest first, but those that are still under way."""
+        return self._made("TRUE", ())
+
+    def counted(self, run: RunId) -> tuple[Call, ...]:
+        """Give the calls that count for a run's budgets; one under way as the most it may take."""
+        return tuple(call for call, _ in self._read("run = ?", (run,)))
+
+    def elsewhere(self, run: RunId, now: float) -> Elsewhere:
+        """Give what the calls of other runs come to in this day, by UTC.
 
         What another process is asking just now counts as the most that it may take.
         """
-        found = self._read("run = ? OR at >= ?", (run, now - now % DAY))
-        return tuple(call for call, _ in found)
+        if self._blank:
+            return Elsewhere()
+        try:
+            with self._lock:
+                tokens, nanos, seconds = self._db.execute(_SUMS, (run, now - now % DAY)).fetchone()
+        except sqlite3.Error as error:
+            raise CallsError(f"cannot read {self.path}: {error}") from error
+        dollars = Decimal(nanos or 0).scaleb(-9)
+        return Elsewhere(tokens=tokens or 0, dollars=dollars, seconds=seconds or 0.0)
+
+    def _made(self, where: str, values: tuple[object, ...]) -> tuple[Call, ...]:
+        found = self._read(where, values)
+        return tuple(call for call, holder in found if not holder or not living.lives(holder))
 
     @contextmanager
     def _writing(self, *, durably: bool) -> Iterator[sqlite3.Connection]:
@@ -188,6 +212,12 @@ def of_run(path: Path, run: RunId) -> tuple[Call, ...]:
     """Give the calls of a run out of a ledger's file that is only looked at."""
     with Calls(path, read_only=True) as calls:
         return calls.of_run(run)
+
+
+def of_all(path: Path) -> tuple[Call, ...]:
+    """Give the calls of all runs out of a ledger's file that is only looked at."""
+    with Calls(path, read_only=True) as calls:
+        return calls.of_all()
 
 
 def tally(calls: Iterable[Call]) -> Tally:

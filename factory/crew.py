@@ -3,6 +3,7 @@
 Nothing else crosses this seam, so that workers on other machines can take the seats later.
 """
 
+import errno
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -247,7 +248,15 @@ def _attempt(work: Callable[[], Outcome]) -> Outcome:
     except Exception as error:  # noqa: BLE001  (the one edge where a fault becomes an outcome)
         # A sandbox's error says all; where it came from is of use only for a fault of ours.
         tail = "" if isinstance(error, SandboxError) else traceback.format_exc()[-4000:]
-        return Failed(fault=_say(error), retryable=True, environment=True, tail=tail)
+        # A rest makes no room: who waited for one would wait for nothing.
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        return Failed(
+            fault=_say(error),
+            retryable=True,
+            environment=True,
+            tail=tail,
+            cause="full" if full else "",
+        )
 
 
 def _say(error: Exception) -> str:

@@ -26,7 +26,7 @@ from factory.events import (
     Reproduced,
     Undelivered,
 )
-from factory.evidence import of_landing
+from factory.evidence import Want, of_landings, wants
 from factory.forge import owners, standing, texts
 from factory.forge.failures import (
     Conflict,
@@ -47,7 +47,7 @@ from factory.line import Line
 from factory.site import HEADS, Delivery, Site
 from factory.stacking import Part, Size, Step, parts
 from factory.state import Proposal
-from factory.telling import Around, Issue
+from factory.telling import Around, Planned
 from factory.wording import clean, listed, masked
 from stations.bench import Bench
 from stations.contract import Job
@@ -78,7 +78,8 @@ class _Held(Exception):  # noqa: N818  reads as what happened
 class Courier:
     """Delivers one run. ``line`` gives it as it is now, ``record`` puts an event on record first.
 
-    ``bench`` is where reproductions are tried; ``stop`` ends one that is under way.
+    ``bench`` is where reproductions are tried; ``stop`` ends one that is under way. ``plan`` is
+    what the run carries out, where it does.
     """
 
     site: Site
@@ -87,6 +88,7 @@ class Courier:
     record: Callable[[Event], None]
     say: Say
     stop: threading.Event = field(default_factory=threading.Event)
+    plan: Planned | None = None
 
     def deliver(self) -> None:
         """Offer everything that landed; what stands in the way is on record when this is back."""
@@ -226,7 +228,7 @@ class _Round:
             base,
             steps,
             pulls=settings.pulls,
-            limit=Size(files=settings.files, lines=settings.lines),
+            limit=self._limit,
             measure=lambda before, after: _size(site, before, after),
         )
         moved = int(git("rev-list", "--count", f"{self.line.base}..{tip}").text)
@@ -234,6 +236,7 @@ class _Round:
         limits = tuple(self._limits(moved, closes=closes))
         rules = self.forge.door.rules(self.line.onto)
         below: Pull | None = None
+        plan = self.courier.plan
         for number, part in enumerate(found, start=len(merged) + 1):
             place = texts.Place(
                 number=number,
@@ -244,6 +247,7 @@ class _Round:
                 onto=below.head_ref if below is not None else self.line.onto,
                 limits=(*limits, *self._large(part)),
                 place=place,
+                strategy=plan.told(self.line) if plan is not None else None,
             )
             key = self._key(part, number)
             try:
@@ -254,6 +258,13 @@ class _Round:
             except ForgeError as error:
                 self.courier.record(Undelivered(key=key, why=_said(error), code=code_of(error)))
                 return
+
+    @property
+    def _limit(self) -> Size:
+        if self.courier.plan is not None:
+            return self.courier.plan.limit
+        settings = self.courier.site.settings.forge
+        return Size(files=settings.files, lines=settings.lines)
 
     def _base_tip(self) -> Oid:
         """Give where the forge's base branch stands; it may have moved on, but not away."""
@@ -339,18 +350,20 @@ class _Round:
         The run is no part of it, so that a line that is started again and again for the same work
         brings one pull request up to date instead of opening one more each time.
         """
-        names = map(_identity, self._named(part))
+        plan = self.courier.plan
+        names = map(_identity, self._named(part)) if plan is None else (plan.strategy.digest,)
         whole = self.courier.site.settings.forge.pulls == "run"
         place = (str(number),) if whole else ()
         return key_of(self.forge.repo.full, self.line.onto, *names, *place)
 
     def _offer(self, part: Part, key: str, around: Around, rules: Rules, *, closes: bool) -> Pull:
         """Push a part and have its pull request; give it."""
-        name, key = self._branch(part, key)
+        number = around.place.number if around.place is not None else 1
+        name, key = self._branch(part, key, number)
         self._recheck(part, name)
-        issues = self._issues(part, closes=closes)
+        claims = self._claims(part, closes=closes)
         self._check_paths(part, rules)
-        made = self._account(part, replace(around, issues=issues))
+        made = self._account(part, replace(around, claims=claims))
         delivering = Delivering(
             key=key, jobs=part.jobs, branch=name, commit=part.commit, base=around.onto
         )
@@ -382,11 +395,14 @@ class _Round:
             self._after(replace(pull, head_sha=part.commit), rules)
         return pull
 
-    def _branch(self, part: Part, key: str) -> tuple[str, str]:
+    def _branch(self, part: Part, key: str, number: int) -> tuple[str, str]:
         """Give the branch and key of a part, another one where an earlier work was merged."""
-        known = self.line.proposals.values()
+        known, plan, first = self.line.proposals.values(), self.courier.plan, key
         while True:
-            name = texts.branch(self._named(part)[0].id, key)
+            if plan is None:
+                name = texts.branch(self._named(part)[0].id, key)
+            else:  # the plan's hash, which is a part of the name, is what makes it one of its own
+                name = plan.branch(number) + ("" if key == first else f"-{key}")
             pull = self._standing(name)
             if pull is None or pull.state == "open":
                 return name, key
@@ -445,7 +461,7 @@ class _Round:
                 key,
                 head=name,
                 base=made.onto,
-                title=texts.title(made.asked, place=made.place),
+                title=texts.title(made.asked, place=made.place, strategy=made.strategy),
                 body=texts.body(made),
                 draft=settings.draft and settings.after == "none",
             )
@@ -483,16 +499,18 @@ class _Round:
 
     def _recheck(self, part: Part, name: str) -> None:
         """Look at the issues of a part once more: what moved since is not written about."""
+        plan = self.courier.plan
+        if plan is not None:
+            self._recheck_pulls(plan)
         if not self.repository.has_issues:
             return  # they were switched off: there is nothing left that could have moved
         door, mine = self.forge.door, self._standing(name)
         ours = {each.number for each in self.line.proposals.values()}
         ours |= {mine.number} if mine is not None else set()
+        ours |= {*plan.builds, *plan.replaces} if plan is not None else set()
         people = People(door)
-        for job in part.jobs:
-            number = self.line.jobs[job].job.issue
-            if number is None:
-                continue
+        for _, wanted in wants(self.line, part.jobs):
+            number = wanted.number
             try:
                 issue = door.issue(number)
                 linked = door.references(number)
@@ -500,7 +518,7 @@ class _Round:
             except (Gone, Missing):
                 raise _Held(f"issue #{number} is there no more", 4) from None
             why = standing.changed(
-                self.line.jobs[job].job.seen,
+                wanted.seen,
                 issue,
                 comments=comments,
                 references=linked,
@@ -511,6 +529,23 @@ class _Round:
             )
             if why:
                 raise _Held(f"{why}; look at it, then start it anew", 4)
+
+    def _recheck_pulls(self, plan: Planned) -> None:
+        """Look at the pull requests that the work stands upon: they are to be what was read."""
+        for number, (job, head) in plan.builds.items():
+            if not isinstance(self.line.jobs[job].place, Landed | Proposed):
+                continue
+            pull = self.forge.door.pull(number)
+            if pull.state != "open":
+                raise _Held(f"#{number}, on which this builds, was closed meanwhile; look at it", 4)
+            if texts.OFF in pull.labels:
+                raise _Held(f"#{number}, on which this builds, has the label {texts.OFF} now", 4)
+            if pull.head_sha != head:
+                raise _Held(
+                    f"#{number}, on which this builds, moved from {head[:12]} to"
+                    f" {pull.head_sha[:12]} since it was read; survey it anew",
+                    4,
+                )
 
     def _after(self, pull: Pull, rules: Rules) -> None:
         """Let the forge merge it by its own rules, where a person configured that."""
@@ -559,27 +594,42 @@ class _Round:
                     f"{each.path} is protected on the forge ({gate}): nothing was pushed", 5
                 )
 
-    def _issues(self, part: Part, *, closes: bool) -> dict[JobId, Issue]:
+    def _claims(self, part: Part, *, closes: bool) -> dict[JobId, tuple[texts.Claim, ...]]:
         """Give what is said of the issues of a part, reproductions tried once and kept."""
-        found: dict[JobId, Issue] = {}
-        for job in part.jobs:
-            number = self.line.jobs[job].job.issue
-            if number is None:
-                continue
-            there = self.repository.has_issues
+        wanted = wants(self.line, part.jobs)
+        proofs = self._reproduced(wanted, part.commit) if closes else self.line.reproduced
+        found: dict[JobId, tuple[texts.Claim, ...]] = {}
+        plan, tree = self.courier.plan, self.courier.bench.git.tree_of(part.commit)
+        for job, each in wanted:
+            there, number = self.repository.has_issues, each.number
             by = self.forge.door.issue(number).author.login if there else ""
-            proof = self._reproduced(job) if closes else None
+            proof = proofs.get((job, number))
+            if proof is not None and proof.tree != tree:  # what shows a whole shows no part of it
+                proof = None
             shown = proof is not None and proof.shown
-            why = proof.why if proof is not None else "not tried: it would close nothing here"
-            found[job] = Issue(closes=shown, proof=why, by=by)
+            may = plan is None or number not in plan.kept_open
+            why = proof.why if proof is not None else "not tried here: it would close nothing"
+            claim = texts.Claim(
+                issue=number,
+                closes=closes and shown and may,
+                shown=shown,
+                proof=why,
+                by=by,
+                cause=plan.causes.get(number, "") if plan is not None else "",
+                test=each.test,
+                failure=proof.failure if proof is not None else "",
+            )
+            found[job] = (*found.get(job, ()), claim)
         return found
 
-    def _reproduced(self, job: JobId) -> Reproduced:
-        line = self.line
-        made = of_landing(self.courier.bench, line, job, stop=self.courier.stop)
-        if made is not line.reproduced.get(job):
-            self.courier.record(made)
-        return made
+    def _reproduced(self, wanted: Sequence[Want], head: Oid) -> dict[tuple[JobId, int], Reproduced]:
+        courier, line, found = self.courier, self.line, dict[tuple[JobId, int], Reproduced]()
+        for made in of_landings(courier.bench, line, wanted, head=head, stop=courier.stop):
+            key = (made.job, made.issue)
+            if made is not line.reproduced.get(key):
+                courier.record(made)
+            found[key] = made
+        return found
 
     def _account(self, part: Part, around: Around) -> texts.Account:
         site, line = self.courier.site, self.line
@@ -593,7 +643,7 @@ class _Round:
             yield f"The base branch has moved on by {moved} commits since the run began."
         if not self.repository.has_issues:
             yield "Issues are switched off here, so nothing could be looked up in them."
-        elif not closes and any(work.job.issue for work in self.line.jobs.values()):
+        elif not closes and any(work.job.issues for work in self.line.jobs.values()):
             yield "It is for a branch that is not the default one, so it closes no issue."
         if self.me == ACTIONS:
             yield (
@@ -602,16 +652,15 @@ class _Round:
             )
 
     def _large(self, part: Part) -> Iterator[str]:
-        settings = self.courier.site.settings.forge
-        if not part.size.within(Size(files=settings.files, lines=settings.lines)):
+        limit = self._limit
+        if not part.size.within(limit):
             yield (
-                f"It is larger than the {settings.files} files and {settings.lines} lines that"
+                f"It is larger than the {limit.files} files and {limit.lines} lines that"
                 " were asked for: a landing cannot be divided."
             )
 
     def _numbers(self, part: Part) -> list[int]:
-        found = (self.line.jobs[job].job.issue for job in part.jobs)
-        return list(dict.fromkeys(number for number in found if number is not None))
+        return list(dict.fromkeys(each.number for _, each in wants(self.line, part.jobs)))
 
     def _note(self, text: str) -> None:
         self.courier.record(Noted(what="forge", text=text))
@@ -647,8 +696,10 @@ def _said(error: ForgeError) -> str:
 
 
 def _identity(job: Job) -> str:
-    """Give what a job asks for; one of an issue is the issue, whatever was said there since."""
-    return f"issue {job.issue}" if job.issue is not None else f"{job.id}\0{job.title}\0{job.brief}"
+    """Give what a job asks for; one of issues is those, whatever was said there since."""
+    if job.issues:
+        return "issue " + " ".join(str(each.number) for each in job.issues)
+    return f"{job.id}\0{job.title}\0{job.brief}"
 
 
 def _size(site: Site, before: Oid, after: Oid) -> Size:

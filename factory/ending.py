@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from factory.events import Dead, Reason, Settled
+from factory.events import Dead, Landed, Proposed, Reason, Settled
 from factory.line import Line
+from worktrees.names import JobId
 
 CLOSED: Final = {
     Reason.INTERRUPTED: 130,
@@ -30,3 +31,10 @@ def exit_code(line: Line) -> int:
     # What is left waits for a person's answer, for a job that does, or for the target to be freed.
     codes.add(0 if settled else 4)
     return min(codes, key=RANK.index)
+
+
+def landed_in(line: Line) -> frozenset[JobId]:
+    """Give the jobs of a run whose work landed."""
+    return frozenset(
+        job for job, work in line.jobs.items() if isinstance(work.place, Landed | Proposed)
+    )

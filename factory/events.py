@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from factory.changes import Change, Inputs, Option, Order
 from stations.contract import (
     Assignment,
     Budget,
@@ -25,10 +26,24 @@ from worktrees.names import JobId, Oid, RunId, StationName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHours:
+    """When people answer, each day: seconds after midnight, at ``offset`` seconds east of UTC.
+
+    ``begin`` after ``end`` means over midnight.
+    """
+
+    begin: int
+    end: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How a line is set up. ``hash`` covers everything that decides what may land.
 
-    ``repair`` is the cleanup station that gets red work. Times are seconds.
+    ``repair`` is the cleanup station that gets red work. Times are seconds. ``wip`` bounds the
+    jobs that are begun and not ended; a ``sampled`` station sees one piece of work in so many, a
+    ``retired`` one none. ``configured`` is the hash without those two, empty when it is the same.
     """
 
     stations: tuple[StationSpec, ...]
@@ -41,6 +56,12 @@ class Rules:
     backoff_cap: float = 60.0
     breaker_after: int = 5
     breaker_rest: float = 60.0
+    wip: int | None = None
+    orders: Mapping[StationName, Order] = field(default_factory=dict)
+    sampled: Mapping[StationName, int] = field(default_factory=dict)
+    retired: tuple[StationName, ...] = ()
+    configured: str = ""
+    open_hours: OpenHours | None = None
 
     def station(self, name: str) -> StationSpec:
         """Give the station of that name; KeyError when there is none."""
@@ -173,6 +194,7 @@ class Opened:
 
     ``options`` are the command line's, so that a resume sees the same settings. ``onto`` is the
     forge's branch that pull requests of this run ask to be merged into, empty without any.
+    ``config`` is the hash by which the configuration is kept, empty without a factory.toml.
     """
 
     run: RunId
@@ -183,6 +205,7 @@ class Opened:
     options: Mapping[str, str] = field(default_factory=dict)
     promise: str = ""
     onto: str = ""
+    config: str = ""
     kind: Literal["opened"] = "opened"
 
 
@@ -271,17 +294,22 @@ class Landing:
     commit: Oid
     tree: Oid
     old: Oid
+    line: str = ""
     kind: Literal["landing"] = "landing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advanced:
-    """The target moved to ``commit`` and these jobs are in it."""
+    """The target moved to ``commit`` and these jobs are in it.
+
+    ``line`` is the hash of the line whose evidence that rests on.
+    """
 
     trial: int
     jobs: tuple[JobId, ...]
     commit: Oid
     tree: Oid
+    line: str = ""
     kind: Literal["advanced"] = "advanced"
 
 
@@ -354,6 +382,46 @@ class StationRetired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Somebody decided to change the line, or only suggested it (not ``applied``).
+
+    ``options`` are all that were open, ``back`` is the change that takes this one back.
+    """
+
+    number: int
+    by: str
+    applied: bool
+    chosen: Option
+    inputs: Inputs
+    options: tuple[Option, ...] = ()
+    back: Change | None = None
+    kind: Literal["decided"] = "decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a decision has done, at the end of its probation."""
+
+    number: int
+    after: Inputs
+    effect: Literal["better", "worse", "even"]
+    why: str
+    kind: Literal["measured"] = "measured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """A decision was taken back."""
+
+    number: int
+    by: str
+    why: str
+    ships: int = 0
+    """How many had landed by then."""
+    kind: Literal["undone"] = "undone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
     """The line starts nothing more and lets what runs finish; resumable.
 
@@ -399,10 +467,11 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduced:
-    """What became of showing that a job's change cures what its issue tells of.
+    """What became of showing that a job's change cures what one of its issues tells of.
 
-    ``shown``: its tests are red on the ``base`` of the run and green on the ``tree`` that landed,
-    every time; ``why`` says so, or what is missing.
+    ``shown``: its ``test`` is red on the ``base`` of the run, for the reason that ``failure``
+    holds, and green on the ``tree`` that landed, every time; ``why`` says so, or what is missing.
+    ``already``: the test passes on the base too, so that there was nothing to cure.
     """
 
     job: JobId
@@ -410,6 +479,10 @@ class Reproduced:
     tree: Oid
     shown: bool
     why: str
+    issue: int = 0
+    test: str = ""
+    failure: str = ""
+    already: bool = False
     kind: Literal["reproduced"] = "reproduced"
 
 
@@ -494,6 +567,9 @@ Event = (
     | Paused
     | SeatsChanged
     | StationRetired
+    | Decided
+    | Measured
+    | Undone
     | Closing
     | Resumed
     | Woke
@@ -590,6 +666,7 @@ class Land:
     branches: tuple[tuple[JobId, Oid], ...]
     title: str = ""
     checked: tuple[str, ...] = ()
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

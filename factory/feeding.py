@@ -25,6 +25,8 @@ from factory.turn import Turn
 from stations.contract import Branch, Compose, Green, Lost, Red, Trial, Verdict
 from worktrees.names import JobId, Oid
 
+CLASH: Final = "conflicts with the target in"
+"""How it is said of work that the target has outgrown; the paths follow."""
 LOSSES: Final = 3
 """Trials lost in a row before the environment is blamed."""
 
@@ -190,11 +192,9 @@ def _compose(turn: Turn, run: int, base: Oid, jobs: tuple[JobId, ...]) -> None:
         for work in works
         if isinstance(work.place, InGate)
     )
-    held = Held(base=base, branches=branches)
+    held = Held(base=base, branches=branches, line=turn.line.rules.hash)
     turn.line = replace(turn.line, trials={**turn.line.trials, run: held})
-    task = Compose(
-        run=turn.line.run, trial=run, base=base, branches=branches, line=turn.line.rules.hash
-    )
+    task = Compose(run=turn.line.run, trial=run, base=base, branches=branches, line=held.line)
     turn.actions.append(ComposeTree(task=task))
 
 
@@ -214,6 +214,7 @@ def _land(turn: Turn, run: int, jobs: tuple[JobId, ...]) -> None:
             branches=branches,
             title=title,
             checked=held.checked,
+            line=held.line,
         )
     )
 
@@ -225,7 +226,7 @@ def _returned(turn: Turn, job: JobId, cause: landing.Cause, run: int, tail: str)
         case landing.Cause.CONFLICT:
             held = turn.line.trials.get(run)
             clash = held.composed.base_clash.get(job, ()) if held and held.composed else ()
-            why = "conflicts with the target in " + ", ".join(clash or ("its paths",))
+            why = f"{CLASH} {', '.join(clash or ('its paths',))}"
             turn.actions.append(Salvage(job=job, commit=work.place.commit))
             _conflict(turn, turn.change(job, commit=None), why)
         case landing.Cause.RED:

@@ -239,7 +239,12 @@ class Floor:
             ]
         jobs = tuple(job for job, _ in land.branches)
         intent = Landing(
-            trial=land.trial, jobs=jobs, commit=plan.commit, tree=plan.tree, old=plan.old
+            trial=land.trial,
+            jobs=jobs,
+            commit=plan.commit,
+            tree=plan.tree,
+            old=plan.old,
+            line=land.line,
         )
         self._book.append(self.line.run, [intent], self._now())
         failpoint("floor.swap.before")
@@ -247,7 +252,9 @@ class Floor:
             return [Missed(trial=land.trial, tip=self._ground.tip() or land.base)]
         failpoint("floor.swap.after")
         self._ground.follow(plan.old, plan.commit)
-        done = Advanced(trial=land.trial, jobs=jobs, commit=plan.commit, tree=plan.tree)
+        done = Advanced(
+            trial=land.trial, jobs=jobs, commit=plan.commit, tree=plan.tree, line=land.line
+        )
         self.tick([done])  # recorded before anything derived from it is tidied
         failpoint("floor.tidy.before")
         self._ground.tidy(jobs)
@@ -295,7 +302,9 @@ def recovery(
             assert composed.tree is not None  # noqa: S101
             commit = landed[names[0]]
             ground.follow(line.trials[trial].base, commit)  # it may have been left behind
-            events.append(Advanced(trial=trial, jobs=names, commit=commit, tree=composed.tree))
+            proof = line.trials[trial].line
+            tree = composed.tree
+            events.append(Advanced(trial=trial, jobs=names, commit=commit, tree=tree, line=proof))
         else:
             events.append(Missed(trial=trial, tip=tip))
     events.append(Resumed(serial=serial, tip=tip, budget=budget))

@@ -5,7 +5,7 @@ the user's checkout follows, if the target is checked out there and clean.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.config.configured import Commit
@@ -21,7 +21,7 @@ from worktrees.names import JobId, Oid, RunId, job_ref
 class HostGround:
     """The host repository of one run. ``target`` is a full ref, ``me`` the person who runs it.
 
-    ``credit`` names people whose work every landing builds on.
+    ``credit`` names people whose work every landing builds on, ``brought`` those of some jobs.
     ``made`` says of a path whether a station ``at = "merge"`` makes it; ``say`` hears what a
     person should know although the landing itself is sound.
     """
@@ -36,6 +36,7 @@ class HostGround:
     made: Callable[[str], bool]
     say: Callable[[str], None]
     credit: tuple[str, ...] = ()
+    brought: Mapping[JobId, tuple[str, ...]] = field(default_factory=dict)
 
     def tip(self) -> Oid | None:
         """Give the commit that the target stands at; None when the ref is gone."""
@@ -70,6 +71,7 @@ class HostGround:
 
     def _commit(self, land: Land) -> Oid:
         me = self.me if self.commit.author == "me" or self.commit.signoff else None
+        wrote = (who for job, _ in land.branches for who in self.brought.get(job, ()))
         return merge.landing_commit(
             # Keys and the program that signs are named by the user's own configuration.
             self.repository.personal if self.commit.sign else self.repository.git,
@@ -83,7 +85,7 @@ class HostGround:
             signoff=f"{me.name} <{me.email}>" if me is not None and self.commit.signoff else None,
             sign=self.commit.sign,
             checked=land.checked,
-            credit=self.credit,
+            credit=tuple(dict.fromkeys((*self.credit, *wrote))),
         )
 
     def swap(self, plan: LandingPlan) -> bool:

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, TypeAdapter
 
+from factory.changes import Option
 from factory.events import Event, GateTried
 from factory.line import Line, replay
 from stations.contract import Green, Red, Verdict
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS mail (
     taken INTEGER NOT NULL DEFAULT 0);
 """
 
-LetterKind = Literal["tell", "kill", "retry", "pause", "resume"]
+LetterKind = Literal["tell", "kill", "retry", "pause", "resume", "apply", "undo"]
 
 
 class LedgerError(Exception):
@@ -53,11 +54,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A request that another process leaves for the floor."""
+    """A request that another process leaves for the floor; ``option`` is what is to be applied."""
 
     kind: LetterKind
     job: JobId | None = None
     text: str = ""
+    option: Option | None = None
 
 
 @cache
@@ -205,6 +207,12 @@ class Ledger:
             return tuple(RunId(run) for (run,) in rows.fetchall())
         except sqlite3.Error as error:
             raise LedgerError(f"cannot read {self.path}: {error}") from error
+
+    @property
+    def seq(self) -> int:
+        """Give the position of the newest event of all runs; 0 without any."""
+        (found,) = self._db.execute("SELECT max(seq) FROM events").fetchone()
+        return int(found or 0)
 
     def last(self, run: RunId) -> float:
         """Give the time of a run's last event, in seconds since the epoch; 0 without any."""

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from factory import landing
+from factory import adjusting, landing
 from factory.asking import killed, retired, retried, seats_changed, steered
 from factory.events import (
     Action,
     Advanced,
     Closed,
     Closing,
+    Decided,
     Delivered,
     Delivering,
     Event,
@@ -25,6 +26,7 @@ from factory.events import (
     GateTried,
     Killed,
     Landing,
+    Measured,
     Missed,
     Moved,
     Noted,
@@ -42,6 +44,7 @@ from factory.events import (
     StationRetired,
     Steered,
     Undelivered,
+    Undone,
     WakeAt,
     Withdrawn,
     Woke,
@@ -120,6 +123,12 @@ def _take(turn: Turn, event: Event) -> None:
             seats_changed(turn, seats, station)
         case StationRetired(station=station, heir=heir):
             retired(turn, station, heir)
+        case Decided():
+            adjusting.decided(turn, event)
+        case Measured():
+            adjusting.measured(turn, event)
+        case Undone():
+            adjusting.undone(turn, event)
         case Closing():
             close(turn, event)
         case Resumed():

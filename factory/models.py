@@ -62,10 +62,11 @@ class Models:
         self.meter = Meter(
             prices=self.prices,
             ceilings=ceilings(settings, now()),
-            spent=calls.counted(run, now()),
+            spent=calls.counted(run),
             now=now,
             record=calls,
             warn=warn,
+            elsewhere=lambda at: calls.elsewhere(run, at),
         )
         if lost:
             warn(_lost(lost))

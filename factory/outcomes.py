@@ -137,7 +137,7 @@ def _failed(turn: Turn, work: Work, spec: StationSpec, failed: Failed) -> None:
     match failed.cause:
         case "budget":
             _budget(turn, work, spec, failed)
-        case "denied":
+        case "denied" | "full":
             turn.change(job, tries=untried)
             turn.wait(job)
             why = f"station {spec.name}: {failed.fault}"
@@ -300,7 +300,7 @@ def _clock(turn: Turn, spec: StationSpec, seconds: float) -> None:
 
 def _count(turn: Turn, spec: StationSpec, outcome: Outcome) -> None:
     """Count a station's failures of the machine in a row; what a provider refuses is none."""
-    refused = isinstance(outcome, Failed) and outcome.cause in {"budget", "denied", "limited"}
+    refused = isinstance(outcome, Failed) and outcome.cause not in {"", "contract"}
     if refused:
         return
     line = turn.line

@@ -14,8 +14,8 @@ def proposed(turn: Turn, event: Told) -> None:
     """Take what happened to a pull request of this run, or to the evidence for one."""
     line = turn.line
     match event:
-        case Reproduced(job=job):
-            turn.line = replace(line, reproduced={**line.reproduced, job: event})
+        case Reproduced(job=job, issue=issue):
+            turn.line = replace(line, reproduced={**line.reproduced, (job, issue): event})
         case Undelivered(key=key):
             turn.line = replace(line, undelivered={**line.undelivered, key: event})
         case Delivered():

@@ -25,7 +25,7 @@ from factory.forge.texts import BRANCHES, OFF
 from factory.forge.values import Comment, Issue, Repo
 from factory.ledger import Ledger
 from factory.line import Line
-from stations.contract import Job, StationSpec
+from stations.contract import Job, StationSpec, Wanted
 from worktrees.names import JobId
 
 STALE: Final = timedelta(hours=24)
@@ -143,11 +143,11 @@ def known_issues(path: Path) -> frozenset[int]:
         return frozenset()
     with Ledger(path, read_only=True) as ledger:
         return frozenset(
-            job.issue
+            each.number
             for record in ledger.of_kind("placed")
             if isinstance(record.event, Placed)
             for job in record.event.jobs
-            if job.issue is not None
+            for each in job.issues
         )
 
 
@@ -165,9 +165,9 @@ def release(forge: Forge, jobs: Sequence[Job]) -> None:
 
 def tell(forge: Forge, line: Line, *, unasked: bool) -> None:
     """Say on each issue of a run what became of it; ``unasked`` only where we said something."""
-    for work in line.jobs.values():
-        number = work.job.issue
-        if number is None or (unasked and not any(_ours_on(forge, number))):
+    wanted = ((work, each.number) for work in line.jobs.values() for each in work.job.issues)
+    for work, number in wanted:
+        if unasked and not any(_ours_on(forge, number)):
             continue
         match work.place:
             case Landed(commit=commit):
@@ -222,8 +222,7 @@ def _job(
         scope=spec.scope,
         route=spec.name,
         source=f"gh:{number}",
-        issue=number,
-        seen=standing.mark(issue),
+        issues=(Wanted(number=number, seen=standing.mark(issue)),),
     )
 
 
@@ -326,4 +325,4 @@ def _key(forge: Forge, number: int) -> str:
 
 
 def _issues(jobs: Sequence[Job]) -> Iterator[int]:
-    return (job.issue for job in jobs if job.issue is not None)
+    return (each.number for job in jobs for each in job.issues)

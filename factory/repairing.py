@@ -534,11 +534,7 @@ def _asked(forge: Forge, number: int, people: People, left: list[str]) -> list[_
 def _credit(pull: Pull, forge: Forge) -> tuple[str, ...]:
     """Give the author of a fork's pull request as a line of credit."""
     own = pull.head_repo is not None and pull.head_repo.lower() == forge.repo.full.lower()
-    name = briefs.login(pull.author.login)
-    if own or pull.author.bot or name != pull.author.login:
-        return ()
-    host = forge.repo.host.partition(":")[0]
-    return (f"{name} <{pull.author.id}+{name}@users.noreply.{host}>",)
+    return () if own else briefs.credit(pull.author, forge.repo)
 
 
 def _keep_logs(site: Site, errand: Errand, clusters: Sequence[Cluster]) -> Path | None:

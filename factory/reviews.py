@@ -5,6 +5,7 @@ it, the work goes on to the gate. Only a person's own ``on`` at the review stati
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from factory.events import Closing, Dead, Note, Reason
@@ -25,6 +26,8 @@ def submit(turn: Turn, job: JobId, commit: Oid) -> None:
     work = turn.change(job, commit=commit, wrote=work.attempt)
     if spec is None:
         arrive(turn, job, commit)
+    elif why := _unseen(turn, spec):
+        pass_on(turn, work, f"not reviewed: {why}")
     elif spec.name in turn.line.shut:
         pass_on(turn, work, f"not reviewed: {turn.line.shut[spec.name]}")
     else:
@@ -32,6 +35,17 @@ def submit(turn: Turn, job: JobId, commit: Oid) -> None:
         asked = work.failure if work.answering else ""
         turn.change(job, author=work.station, station=spec.name, answering=False, failure=asked)
         turn.wait(job)
+
+
+def _unseen(turn: Turn, spec: StationSpec) -> str:
+    """Say why an optional review does not see this work: it left the line, or sees a part only."""
+    if spec.name in turn.line.rules.retired:
+        return f"station {spec.name} left the line"
+    every = turn.line.rules.sampled.get(spec.name, 1)
+    came = turn.line.came.get(spec.name, 0)
+    if every > 1:
+        turn.line = replace(turn.line, came={**turn.line.came, spec.name: came + 1})
+    return f"{spec.name} sees one in {every}" if came % every else ""
 
 
 def pass_on(turn: Turn, work: Work, note: str) -> None:

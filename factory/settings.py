@@ -8,7 +8,7 @@ its key in capitals: ``FACTORY_LINE_SEATS``, ``FACTORY_LINE_BUDGET_USD``, ``FACT
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,6 +36,7 @@ __all__ = [
     "Limits",
     "Secret",
     "Settings",
+    "Way",
     "environment",
     "forge_access",
     "job_from_text",
@@ -47,6 +48,7 @@ __all__ = [
     "secret",
     "show",
     "variables",
+    "way_to",
     "workflow_access",
 ]
 
@@ -196,6 +198,21 @@ def forge_access(settings: Settings, environ: Mapping[str, str] | None = None) -
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an address outside is reached: through which proxy, trusting which certificates."""
+
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    ca: str | None = None
+
+
+def way_to(settings: Settings, address: str, environ: Mapping[str, str] | None = None) -> Way:
+    """Give how this address is reached, as configuration and environment say."""
+    env = os.environ if environ is None else environ
+    proxy = None if _is_here(address) else settings.network.proxy or _proxy(address, env)
+    return Way(proxy=proxy, ca=env.get("SSL_CERT_FILE") or None)
+
+
 def workflow_access(environ: Mapping[str, str] | None = None) -> Access:
     """Give what a workflow's own environment says about entering its forge.
 
@@ -246,9 +263,9 @@ def _app(app: ForgeApp, env: Mapping[str, str]) -> App:
 
 def _proxy(base: str, env: Mapping[str, str]) -> str | None:
     """Give the environment's proxy for an address, as other programs read it."""
-    host = urlsplit(base).hostname or ""
-    if host in {"localhost", "::1"} or host.startswith("127."):
+    if _is_here(base):
         return None
+    host = urlsplit(base).hostname or ""
     direct = ",".join(env.get(name, "") for name in _DIRECT).split(",")
     ends = {part.strip().removeprefix("*").removeprefix(".") for part in direct if part.strip()}
     # A lone star leaves an empty end, which every host has.
@@ -257,23 +274,30 @@ def _proxy(base: str, env: Mapping[str, str]) -> str | None:
     return next((env[name] for name in _PROXIES if env.get(name)), None)
 
 
+def _is_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 def load(
     checkout: Path,
     *,
     flags: Mapping[str, object],
     tracked: Callable[[], Collection[str]] | None,
     environ: Mapping[str, str] | None = None,
+    instead: Path | None = None,
 ) -> Settings:
     """Give the settings of a checkout; raise ``ConfigErrors`` with every mistake of every source.
 
     ``flags`` are command-line words (``onto deliver seats budget sandbox agent``) or dotted keys;
     None means not given. ``agent`` works the one station of a repository without stations.
-    ``tracked`` gives the repository's paths, to warn of scopes that match none of them.
+    ``tracked`` gives the repository's paths, to warn of scopes that match none of them. The file
+    ``instead`` stands for all that the repository itself says.
     """
     around = environment(environ)
     given = {name: value for name, value in flags.items() if value is not None}
     errors: list[ConfigError] = []
-    found = _files(checkout, around, errors)
+    found = _files(checkout, around, errors, instead)
     variables, unknown = sources.variables(os.environ if environ is None else environ, ConfigFile)
     errors.extend(variables.error(fault) for fault in unknown)
     typed, wrong = sources.flags(given)
@@ -299,21 +323,29 @@ def load(
     )
     lost = layers.station_names(found) if unclear else frozenset[str]()
     jobs = references.jobs(config.job, line, broken=broken, known=lost)
-    between = (*about.faults, *jobs.faults, *outside)
+    limits = references.pace(config.pace, seats=config.line.seats, line=line)
+    between = (*about.faults, *jobs.faults, *limits.faults, *outside)
     errors.extend((merged.owner(fault.path) or typed).error(fault) for fault in between)
     if errors:
         order = {source.file: place for place, source in enumerate((typed, variables, *found))}
         raise ConfigErrors(sorted(errors, key=lambda e: (order.get(e.file, 0), e.line, e.col)))
     if tracked is not None and config.station:
         warnings += tuple(references.unmatched(line, tracked()))
-    return assemble(
+    settings = assemble(
         config,
         merged,
         tables=tables,
         tools=tools,
-        warnings=(*warnings, *about.warnings, *references.strangers(line, config.models)),
+        warnings=(
+            *warnings,
+            *about.warnings,
+            *limits.warnings,
+            *references.strangers(line, config.models),
+        ),
         notes=about.notes,
     )
+    own = "factory.toml" if instead is None else str(instead)
+    return replace(settings, written=next((each.text for each in found if each.file == own), ""))
 
 
 def jobs_file(
@@ -368,18 +400,25 @@ def schema() -> dict[str, object]:
     }
 
 
-def _files(checkout: Path, around: Environment, errors: list[ConfigError]) -> list[Source]:
+def _files(
+    checkout: Path, around: Environment, errors: list[ConfigError], instead: Path | None
+) -> list[Source]:
     user = around.config_dir / "factory.toml"
-    tries = (
-        sources.toml_file(checkout / "factory.toml", name="factory.toml", repository=True),
-        sources.toml_file(
-            checkout / "pyproject.toml",
-            name="pyproject.toml",
-            under=("tool", "factory"),
-            repository=True,
-        ),
-        sources.toml_file(user, name=str(user)),
-    )
+    if instead is None:
+        own = [
+            sources.toml_file(checkout / "factory.toml", name="factory.toml", repository=True),
+            sources.toml_file(
+                checkout / "pyproject.toml",
+                name="pyproject.toml",
+                under=("tool", "factory"),
+                repository=True,
+            ),
+        ]
+    else:
+        name = str(instead)
+        missing = ConfigError(file=name, line=1, col=1, where="file", what="does not exist")
+        own = [sources.toml_file(instead, name=name, repository=True) or missing]
+    tries = (*own, sources.toml_file(user, name=str(user)))
     errors.extend(read for read in tries if isinstance(read, ConfigError))
     return [read for read in tries if isinstance(read, Source)]
 

@@ -44,7 +44,6 @@ _LIST: Final = 24
 _GOAL: Final = 20_000
 _SENTENCE: Final = re.compile(r"[.!?](?=\s+[\"'(`A-Z0-9])")
 _ABBREVIATED: Final = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|no)\.\s", re.IGNORECASE)
-_EFFORTLESS: Final = re.compile(r"claude-(?:haiku|sonnet|opus)-4")
 _WORDS: Final[Block] = {"type": "array", "items": {"type": "string"}}
 _JOB: Final[Block] = {
     "id": {"type": "string"},
@@ -359,7 +358,7 @@ def _reply(desk: Desk, messages: tuple[Block, ...]) -> Reply:
         system=({"type": "text", "text": text},),
         messages=messages,
         schema=SCHEMA,
-        effort=None if _EFFORTLESS.match(desk.model) else "medium",
+        effort=tiers.effort(desk.model, "medium"),
     )
     reply = desk.caller.ask(desk.payer, request, stop=desk.stop)
     if reply.stop_reason != "end_turn":

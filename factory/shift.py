@@ -8,15 +8,16 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Self
 
-from factory import models
+from factory import models, versions
 from factory import site as sites
+from factory.balancing import Balancer, policy_of
 from factory.complaint import Complaint
 from factory.crew import Answer, ThreadCrew, Worker
 from factory.ending import exit_code
@@ -45,10 +46,12 @@ from factory.events import (
 from factory.floor import Floor, Watcher, closed, noted, operate, recovery
 from factory.ground import HostGround
 from factory.ledger import Ledger, Letter
-from factory.line import Line, opened
+from factory.line import Line, opened, step
 from factory.models import Models
+from factory.notifying import notifying
+from factory.patching import credits_of
 from factory.site import Delivery, Site
-from factory.wording import masked
+from factory.wording import count, masked
 from stations.bench import Bench, rooms_of
 from stations.box import Sandbox
 from stations.coding import Coding
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from factory.forge.proofs import Proofs
     from factory.outgoing import Outgoing
     from factory.proving import Proving
+    from factory.telling import Planned
 
 # The forge's modules are imported where a run needs a forge: most runs need none.
 
@@ -95,19 +99,24 @@ Say = Callable[[str], None]
 class Order:
     """What a person asked for: the jobs, and the options a resume must see again.
 
-    With a ``base`` the run begins there and lands on a branch of its own. ``when_red`` gives the
-    jobs to place instead where the base is red under its own tests; without it, such a base is
-    refused. ``credit`` names people whose work every landing builds on. With ``reproduce`` the
-    cure of each issue is shown at the end, where nobody delivers from here.
+    With a ``base`` the run begins there and lands on a branch of its own; with ``prepared`` only
+    where the branch that it is for is still at this commit. ``when_red`` gives the jobs to place
+    instead where the base is red under its own tests; without it, such a base is refused, with the
+    ``remedy``. ``credit`` names people whose work every landing builds on. With
+    ``reproduce`` the cure of each issue is shown at the end, where nobody delivers from here.
+    ``plan`` is what the run carries out: each cure is shown then, and told of in its pull request.
     """
 
     jobs: tuple[Job, ...]
     options: Mapping[str, str]
     sandbox: Sandbox
     base: Oid | None = None
+    prepared: Oid | None = None
     when_red: Callable[[Red], tuple[Job, ...]] | None = None
+    remedy: str = "repair it, or name a green base with `--onto BRANCH`"
     credit: tuple[str, ...] = ()
     reproduce: bool = False
+    plan: "Planned | None" = None
 
 
 class Clock:
@@ -148,6 +157,13 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
         run = sites.new_run()
         base = order.base
         delivery = sites.deliver_to(site, run) if base is None else sites.beside(run, base)
+        if order.prepared not in {None, delivery.base}:
+            raise Complaint(
+                f"the branch moved to {delivery.base[:12]} while this was prepared on"
+                f" {str(order.prepared)[:12]}",
+                hint="the same command again: everything is looked at and tried anew",
+                code=4,
+            )
         sites.check_repository(site, delivery)
         sites.check_stations(site, order.jobs)
         if delivery.onto:
@@ -163,6 +179,7 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
             rules=site.settings.rules,
             options=order.options,
             promise="" if order.sandbox.contains else "no sandbox: nothing is contained",
+            config=versions.keep(site.repository.factory, site.settings.written),
         )
         clock = Clock()
         shift = _Shift(
@@ -176,8 +193,10 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
             say,
             expected=len(order.jobs),
             credit=order.credit,
+            brought=_brought(site, order.jobs, order.plan),
+            plan=order.plan,
         )
-        with shift:
+        with shift, notifying(site, say=say):
             jobs = _jobs(order, shift.base_verdict(), delivery.base, say)
             events: list[Event] = [event, Placed(jobs=jobs)]
             events += [
@@ -188,6 +207,14 @@ def start(site: Site, order: Order, *, watch: Watcher, say: Say) -> Line:
             return shift.work(events, reproduce=order.reproduce)
 
 
+def _brought(
+    site: Site, jobs: Iterable[Job], plan: "Planned | None"
+) -> dict[JobId, tuple[str, ...]]:
+    """Give whose work the jobs that apply changes bring: of a pull request the forge knows it."""
+    known = dict(credits_of(site.repository.git, jobs))
+    return known if plan is None else known | dict(plan.credit)
+
+
 def _jobs(order: Order, red: Red | None, base: Oid, say: Say) -> tuple[Job, ...]:
     """Give the jobs to place; complain, with the failing tail, of an unforeseen red base."""
     if red is None:
@@ -195,7 +222,7 @@ def _jobs(order: Order, red: Red | None, base: Oid, say: Say) -> tuple[Job, ...]
     if order.when_red is None:
         raise Complaint(
             f"the base {base[:12]} is red before anything started ({red.owner}):\n{red.tail}",
-            hint="repair it, or name a green base with `--onto BRANCH`",
+            hint=order.remedy,
             code=7,
         )
     say(f"the base is red ({red.owner}), as was to be expected: only what makes it green can land")
@@ -210,6 +237,7 @@ def resume(
     watch: Watcher,
     say: Say,
     credit: tuple[str, ...] = (),
+    plan: "Planned | None" = None,
 ) -> Line:
     """Take a run up where it was left, however it was left."""
     with owning(site), Ledger(site.ledger) as ledger, Reaper(site.repository) as reaper:
@@ -233,8 +261,10 @@ def resume(
             say,
             expected=len(left),
             credit=credit,
+            brought=_brought(site, [work.job for work in line.jobs.values()], plan),
+            plan=plan,
         )
-        with shift:
+        with shift, notifying(site, say=say):
             if shift.ground.tip() is None:
                 target, tip = line.target, line.gate.target
                 raise Complaint(f"{target} is gone", hint=f"git update-ref {target} {tip}", code=7)
@@ -350,7 +380,7 @@ def _make_refs(site: Site, run: RunId, delivery: Delivery) -> None:
 
 def _next_serial(site: Site, line: Line) -> int:
     """Give a serial that no workspace of this run ever had, grown ahead ones included."""
-    seats = line.rules.seats + WARM
+    seats = max(line.rules.seats, site.settings.pace.max_seats or 0) + WARM
     known = [int(name.rpartition("-")[2]) for name in janitor.names_of(site.repository, line.run)]
     return max([line.serial + seats, *(serial + 1 for serial in known)])
 
@@ -407,7 +437,42 @@ def _bench(site: Site, line: Line, sandbox: Sandbox, *, pool: Pool) -> Bench:
         target=line.target,
         runs=site.repository.factory / "runs" / line.run,
         secrets=models.secrets(settings, stations),
+        anew=site.anew,
     )
+
+
+def _set_up(site: Site, bench: Bench, base: Oid, say: Say) -> Bench:
+    """Give the bench with what `[env] setup` makes; complain when that fails."""
+    env = site.settings.env
+    if env.setup is None:
+        return bench
+    say(f"setup: {' '.join(env.setup)} (kept until its key files change)")
+    try:
+        made = setup(bench, env.setup, keys=env.key, base=base)
+    except (SetupError, ToolMissingError) as error:
+        raise Complaint(f"[env] setup failed: {error}", code=7) from error
+    return replace(bench, surroundings=made)
+
+
+@contextmanager
+def trying(site: Site, sandbox: Sandbox, base: Oid, *, say: Say) -> Iterator[Bench]:
+    """Give where tests can be run on trees before a run begins; nothing of it is on record."""
+    run = sites.new_run()
+    event = Opened(
+        run=run,
+        base=base,
+        target=f"{sites.HEADS}{default_target(run)}",
+        deliver="branch",
+        rules=site.settings.rules,
+    )
+    line = opened(event, 0.0)
+    with owning(site), _pool(site, line, bound=0) as nothing_grows:
+        sites.check_room(site)
+        bench = _bench(site, line, sandbox, pool=nothing_grows)
+        try:
+            yield _set_up(site, bench, base, say)
+        finally:
+            _forget(site, run)
 
 
 class _Shift:
@@ -426,8 +491,11 @@ class _Shift:
         *,
         expected: int,
         credit: tuple[str, ...],
+        brought: Mapping[JobId, tuple[str, ...]],
+        plan: "Planned | None",
     ) -> None:
         self._expected = expected
+        self._plan = plan
         self._post: Outgoing | None = None
         self._site = site
         self._ledger = ledger
@@ -437,6 +505,8 @@ class _Shift:
         self._answers: queue.SimpleQueue[Answer | Event] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._line = line
+        history = [(record.event, record.at) for record in ledger.records(line.run)]
+        self._balancer = Balancer(policy_of(site.settings.pace), history)
         self._reaper = reaper
         self._sandbox = sandbox
         self.ground = HostGround(
@@ -450,6 +520,7 @@ class _Shift:
             made=_made(line),
             say=say,
             credit=credit,
+            brought=brought,
         )
 
     def __enter__(self) -> Self:
@@ -460,7 +531,7 @@ class _Shift:
                 _pool(
                     site,
                     line,
-                    bound=line.rules.seats + WARM,
+                    bound=max(line.rules.seats, site.settings.pace.max_seats or 0) + WARM,
                     base=self.ground.tip() or line.base,
                     first_serial=_next_serial(site, line) if line.jobs else 0,
                     ahead=self._expected,
@@ -481,7 +552,7 @@ class _Shift:
                 )
                 bench = replace(bench, runtimes=shared.runtimes(line.rules.stations))
                 shared.warm()
-            self.bench = self._set_up(bench)
+            self.bench = _set_up(site, bench, line.base, self._say)
             workers: dict[StationName, Worker] = {
                 spec.name: _STATIONS.get(spec.kind, Coding)(spec=spec, bench=self.bench)
                 for spec in line.rules.stations
@@ -526,18 +597,6 @@ class _Shift:
         runs = frozenset(proofs.left().values())
         proofs.sweep(keep | awaited(self._ledger.line(run) for run in runs))
 
-    def _set_up(self, bench: Bench) -> Bench:
-        """Give the bench with what `[env] setup` makes; complain when that fails."""
-        env = self._site.settings.env
-        if env.setup is None:
-            return bench
-        self._say(f"setup: {' '.join(env.setup)} (kept until its key files change)")
-        try:
-            made = setup(bench, env.setup, keys=env.key, base=self._line.base)
-        except (SetupError, ToolMissingError) as error:
-            raise Complaint(f"[env] setup failed: {error}", code=7) from error
-        return replace(bench, surroundings=made)
-
     def base_verdict(self) -> Red | None:
         """Give how the base fails its own required tests; None when it passes, or none are."""
         trial = self._base_trial()
@@ -575,7 +634,7 @@ class _Shift:
             now=self._clock,
             watch=self._watched,
         )
-        mail = _Mail(self._ledger, self._line.run)
+        mail = Mail(self._ledger, self._line.run, self._balancer, self._clock)
         with self._outgoing(floor), _signals(floor, self._answers):
             # A pause that was asked for while nobody worked must not stop who was told to go on.
             first = [e for e in mail.collect(floor.line) if not isinstance(e, Paused)]
@@ -584,14 +643,14 @@ class _Shift:
             mail.settle()
         self._stack.close()  # everybody has left before the janitor comes
         self._drain(floor)
-        if reproduce:
-            self._reproduce(floor)
-        if floor.line.deliver == "pr":
-            try:
+        try:
+            if reproduce or self._plan is not None:
+                self._reproduce(floor)
+            if floor.line.deliver == "pr":
                 self._courier(floor).deliver()
-            except KeyboardInterrupt:
-                self._say(f"interrupted; `factory resume {floor.line.run}` goes on delivering")
-                raise
+        except KeyboardInterrupt:
+            self._say(f"interrupted; `factory resume {floor.line.run}` goes on delivering")
+            raise
         tidy(self._site, floor.line)
         self._reaper.drain()
         if not any(unsettled(work.place) for work in floor.line.jobs.values()):
@@ -606,15 +665,25 @@ class _Shift:
         """Put on record what shows that landed jobs cure their issues; a stopped run shows none."""
         if floor.line.closing is not None:
             return
-        from factory.evidence import of_landing
+        from factory.evidence import of_landings, wants
 
         stop = threading.Event()
         timer = threading.Timer(PATIENCE, stop.set)
-        timer.start()
+        if self._plan is None:
+            timer.start()
+        landed = [
+            job
+            for job, work in floor.line.jobs.items()
+            if isinstance(work.place, Landed | Proposed)
+        ]
+        wanted = wants(floor.line, landed)
+        new = [job for job, each in wanted if (job, each.number) not in floor.line.reproduced]
+        if new:
+            self._say(f"showing the cure of {count(len(new), 'issue')}: each test, 6 times")
         try:
-            for job, work in floor.line.jobs.items():
-                if isinstance(work.place, Landed) and work.job.issue is not None:
-                    floor.tick([of_landing(self.bench, floor.line, job, stop=stop)])
+            for made in of_landings(self.bench, floor.line, wanted, stop=stop):
+                if made is not floor.line.reproduced.get((made.job, made.issue)):
+                    floor.tick([made])
         finally:
             timer.cancel()
 
@@ -628,6 +697,7 @@ class _Shift:
             line=lambda: floor.line,
             record=lambda event: floor.tick([event]),
             say=self._say,
+            plan=self._plan,
         )
 
     @contextmanager
@@ -649,6 +719,7 @@ class _Shift:
                 floor.tick([event])
 
     def _watched(self, line: Line, event: Event, now: float) -> None:
+        self._balancer.watch(line, event, now)
         self.bench.pool.rebase(line.gate.target, ahead=_ahead(line))
         self._reaper.wake()
         self._watch(line, event, now)
@@ -662,12 +733,16 @@ def _stopped(closing: Closing) -> str:
     return f"stopped: {masked(closing.why)}\n  `factory resume` goes on from here{more}"
 
 
-class _Mail:
-    """The letters that other processes left for this run."""
+class Mail:
+    """The letters that other processes left for this run, and what its own loop decides."""
 
-    def __init__(self, ledger: Ledger, run: RunId) -> None:
+    def __init__(
+        self, ledger: Ledger, run: RunId, balancer: Balancer, now: Callable[[], float]
+    ) -> None:
         self._ledger = ledger
         self._run = run
+        self._balancer = balancer
+        self._now = now
         self._read: list[int] = []
 
     def collect(self, line: Line) -> Sequence[Event]:
@@ -675,7 +750,24 @@ class _Mail:
         self.settle()
         letters = self._ledger.letters(self._run)
         self._read = [key for key, _ in letters]
-        return [event for _, letter in letters for event in _events(letter, line)]
+        if not letters:
+            return self._balancer.look(line, self._now()) if line.jobs else ()
+        found: list[Event] = []
+        for _, letter in letters:
+            events = self._decided(letter, line)
+            for event in events:  # the next letter is judged by what this one changes
+                line, _ = step(line, event, self._now())
+            found += events or _events(letter, line)
+        return found
+
+    def _decided(self, letter: Letter, line: Line) -> Sequence[Event]:
+        match letter.kind:
+            case "apply" if letter.option is not None:
+                return self._balancer.apply(line, letter.option, self._now())
+            case "undo":
+                return self._balancer.undo(line, letter.text)
+            case _:
+                return ()
 
     def settle(self) -> None:
         """Mark the letters taken whose events are on record now."""
@@ -697,6 +789,8 @@ def _events(letter: Letter, line: Line) -> Sequence[Event]:
             return [Paused(on=True)]
         case "resume":
             return [Paused(on=False)]
+        case "apply" | "undo":
+            return ()  # the balancer answers these
 
 
 def _dependants_first(line: Line, jobs: Sequence[JobId]) -> Sequence[JobId]:

@@ -39,13 +39,17 @@ HEADS: Final = "refs/heads/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A repository as a command finds it, with the two locks of its factory directory."""
+    """A repository as a command finds it, with the two locks of its factory directory.
+
+    With ``anew`` a run tests every tree itself, also one that an earlier run has tested.
+    """
 
     repository: Repository
     settings: Settings
     environment: Environment
     lock: Flock
     owner: Flock
+    anew: bool = False
 
     @property
     def ledger(self) -> Path:
@@ -88,17 +92,23 @@ def new_run() -> RunId:
     return RunId(f"{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(2)}")
 
 
-def check_trust(site: Site, *, given: bool) -> None:
-    """Complain unless a person allowed this repository's own commands."""
-    settings = site.settings
-    if given or trust.is_trusted(site.environment.state_dir, site.place, settings.trust_hash):
+def check_trust(site: Site, *, given: bool, file: Path | None = None) -> None:
+    """Complain unless a person allowed this repository's own commands.
+
+    With a ``file`` they stand there, and a yes to exactly that file counts too.
+    """
+    settings, state = site.settings, site.environment.state_dir
+    places = (site.place,) if file is None else (site.place, file)
+    if given or any(trust.is_trusted(state, place, settings.trust_hash) for place in places):
         return
     listed = "\n".join(f"  {item.where}: {item.what}" for item in settings.trusts[:12])
     more = len(settings.trusts) - 12
     tail = f"\n  and {more} more" if more > 0 else ""
     raise Complaint(
-        f"this repository brings commands of its own that nobody has allowed yet:\n{listed}{tail}",
-        hint="look at them, then `factory trust` (or `--trust` for this run alone)",
+        f"{'this repository' if file is None else file} brings commands of its own that nobody has"
+        f" allowed yet:\n{listed}{tail}",
+        hint=f"look at them, then `factory trust{'' if file is None else f' {file}'}` (or `--trust`"
+        " for this run alone)",
         code=2,
     )
 

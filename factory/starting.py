@@ -1,13 +1,15 @@
 """What starts next: the longest waiting first, as far as needs, seats, scopes and budgets allow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from factory.budgets import REMEDY, exhausted
+from factory.changes import Order
 from factory.events import Closing, Dead, InGate, Reason, Resting, Start, Waiting, Working
 from factory.feeding import close
 from factory.outcomes import broke, lose
+from factory.retiring import reroute
 from factory.reviews import pass_on
 from factory.state import Breaker, Work, answers, blocked_by, by_model, hopeless, under_way, unmet
 from factory.turn import Turn
@@ -26,6 +28,7 @@ def fill(turn: Turn) -> None:
     """Start what may start; close the line when only a budget or a provider holds it up."""
     _check_budget(turn)
     _wake(turn)
+    reroute(turn)
     if turn.line.closing is not None or turn.line.paused:
         return
     while _start_all(turn):
@@ -39,13 +42,15 @@ def _start_all(turn: Turn) -> bool:
     held = under_way(turn.line)
     active = [work for work in held if isinstance(work.place, Working)]
     free = turn.line.rules.seats - len(active)
+    wip = turn.line.rules.wip
+    begun = 0 if wip is None else _inside(turn)
     taken: dict[StationName, int] = {}
     for work in active:
         taken[work.station] = taken.get(work.station, 0) + 1
     left: list[JobId] = []
     gone = False
     shut: set[Scope] = set()
-    queue = iter(turn.line.queue)
+    queue = iter(_ordered(turn))
     for job in queue:
         work = turn.line.jobs[job]
         if not isinstance(work.place, Waiting):
@@ -55,11 +60,13 @@ def _start_all(turn: Turn) -> bool:
             left.extend(queue)
             break
         passed = work.midway or work.job.scope not in shut
-        if passed and _may_start(turn, work, taken):
+        room = work.attempt > 0 or wip is None or begun < wip
+        if passed and room and _may_start(turn, work, taken):
             if not work.midway and blocked_by(held, work) is not None:
                 shut.add(work.job.scope)
                 left.append(job)
                 continue
+            begun += not work.attempt
             _start(turn, work)
             held.append(work)
             taken[work.station] = taken.get(work.station, 0) + 1
@@ -71,6 +78,36 @@ def _start_all(turn: Turn) -> bool:
     if tuple(left) != turn.line.queue:
         turn.line = replace(turn.line, queue=tuple(left))
     return gone
+
+
+def _inside(turn: Turn) -> int:
+    """Give how many jobs are begun and not ended, without those that nobody here can go on with."""
+    shut, places = turn.line.shut, (Working, Resting, Waiting, InGate)
+    works = [work for work in turn.line.jobs.values() if isinstance(work.place, places)]
+    return sum(work.attempt > 0 and work.station not in shut for work in works)
+
+
+def _ordered(turn: Turn) -> Sequence[JobId]:
+    """Give the queue, with the stations that start in another order than that of arrival."""
+    queue, orders = turn.line.queue, turn.line.rules.orders
+    if not orders:
+        return queue
+    ages = {job: age for age, job in enumerate(turn.line.jobs)}
+
+    def rank(job: JobId) -> tuple[float, int]:
+        work = turn.line.jobs[job]
+        sized = orders[work.station] is Order.SHORTEST
+        # What a job took before is the best guess of what it takes again; else its brief's length.
+        took = work.spend.seconds / work.attempt if work.attempt else len(work.job.brief) / 1000
+        return (took if sized else 0.0, ages[job])
+
+    found = list(queue)
+    for station in orders:
+        places = [n for n, job in enumerate(queue) if turn.line.jobs[job].station == station]
+        ranked = sorted((queue[n] for n in places), key=rank)
+        for place, job in zip(places, ranked, strict=True):
+            found[place] = job
+    return found
 
 
 def _may_start(turn: Turn, work: Work, taken: Mapping[StationName, int]) -> bool:

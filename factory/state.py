@@ -8,8 +8,10 @@ from factory import landing
 from factory.events import (
     Closing,
     Dead,
+    Decided,
     InGate,
     Landed,
+    Measured,
     Opened,
     Place,
     Proposed,
@@ -17,6 +19,7 @@ from factory.events import (
     Resting,
     Rules,
     Undelivered,
+    Undone,
     Waiting,
     Withdrawn,
     Working,
@@ -89,6 +92,8 @@ class Held:
 
     base: Oid
     branches: tuple[Branch, ...]
+    line: str = ""
+    """The hash of the line when the trial began: its evidence is of that line."""
     composed: Composed | None = None
     external: str = ""
     checked: tuple[str, ...] = ()
@@ -114,7 +119,7 @@ class Line:
 
     ``used`` are the seconds of work that stations with a budget of time have had, ``shut`` the
     stations that take no more until a resume, each with the reason; ``limited`` is since when
-    providers only told us to wait.
+    providers only told us to wait. ``came`` counts the work that came to a sampled station.
     """
 
     run: RunId
@@ -138,7 +143,11 @@ class Line:
     onto: str = ""
     proposals: Mapping[str, Proposal] = field(default_factory=dict)
     undelivered: Mapping[str, Undelivered] = field(default_factory=dict)
-    reproduced: Mapping[JobId, Reproduced] = field(default_factory=dict)
+    reproduced: Mapping[tuple[JobId, int], Reproduced] = field(default_factory=dict)
+    came: Mapping[StationName, int] = field(default_factory=dict)
+    decided: Mapping[int, Decided] = field(default_factory=dict)
+    measured: Mapping[int, Measured] = field(default_factory=dict)
+    undone: Mapping[int, Undone] = field(default_factory=dict)
 
     @property
     def still(self) -> bool:

@@ -1,9 +1,10 @@
 """What a pull request tells: its facts, taken from the ledger, the calls and git. No opinion."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from factory import calls as costs
+from factory.ending import landed_in
 from factory.events import (
     Advanced,
     Dead,
@@ -15,10 +16,11 @@ from factory.events import (
     Proposed,
     Withdrawn,
 )
-from factory.forge.texts import Account, Asked, Cost, Place, Touched
+from factory.forge.texts import Account, Asked, Claim, Cost, Place, Strategy, Touched
 from factory.ledger import Record
 from factory.line import Line, Work
-from factory.stacking import Part
+from factory.stacking import Part, Size
+from factory.wording import listed
 from stations.contract import Check, Green, Red, Spend
 from stations.models.values import Call
 from worktrees.change import counted
@@ -37,22 +39,52 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
-    """What a pull request says of the issue of a job."""
-
-    closes: bool
-    proof: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What is known only to whoever delivers: the issues, what is not shown, the stack."""
 
     onto: str
-    issues: Mapping[JobId, Issue] = field(default_factory=dict)
+    claims: Mapping[JobId, tuple[Claim, ...]] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     place: Place | None = None
+    strategy: Strategy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a run that carries out a plan keeps to when it is delivered.
+
+    ``causes`` is the root cause of each issue, ``builds`` the pull requests that the work stands
+    upon, each with the job that brings it and the head that was read; ``replaces`` are those that
+    it is offered instead of, each with the jobs that take its place. ``kept_open`` are the issues
+    that a person wants to close alone, whatever is shown; ``credit`` are the people behind the
+    jobs that bring pull requests, by the forge's word.
+    """
+
+    branches: tuple[str, ...]
+    strategy: Strategy
+    limit: Size
+    causes: Mapping[int, str] = field(default_factory=dict)
+    builds: Mapping[int, tuple[JobId, Oid]] = field(default_factory=dict)
+    replaces: Mapping[int, tuple[JobId, ...]] = field(default_factory=dict)
+    kept_open: frozenset[int] = frozenset()
+    credit: Mapping[JobId, tuple[str, ...]] = field(default_factory=dict)
+
+    def told(self, line: Line) -> Strategy:
+        """Give the strategy with those pull requests alone of whose part something landed."""
+        landed = landed_in(line)
+        builds = {number for number, (job, _) in self.builds.items() if job in landed}
+        replaces = {n for n, jobs in self.replaces.items() if jobs and landed.issuperset(jobs)}
+        return replace(
+            self.strategy,
+            builds=tuple(each for each in self.strategy.builds if each[0] in builds),
+            replaces=tuple(each for each in self.strategy.replaces if each[0] in replaces),
+        )
+
+    def branch(self, number: int) -> str:
+        """Give the branch of a part of the stack, without ``refs/heads/``."""
+        if number <= len(self.branches):
+            return self.branches[number - 1]
+        return f"{self.branches[0]}-{number}"
 
 
 def story(records: Sequence[Record]) -> Story:
@@ -82,7 +114,7 @@ def account(
 ) -> Account:
     """Give everything that the body of a part's pull request tells."""
     works = [line.jobs[job] for job in part.jobs]
-    who = [around.issues[job].by for job in part.jobs if job in around.issues]
+    who = [claim.by for job in part.jobs for claim in around.claims.get(job, ())]
     return Account(
         run=line.run,
         line=line.rules.hash,
@@ -90,7 +122,7 @@ def account(
         base=part.below,
         commit=part.commit,
         tree=git.tree_of(part.commit),
-        asked=tuple(_asked(work, around.issues.get(work.job.id)) for work in works),
+        asked=tuple(_asked(work, around.claims.get(work.job.id, ())) for work in works),
         touched=touched(git, part.below, part.commit),
         landings=part.landings,
         checks=tuple(_check(check) for check in told.checks.get(part.commit, ()) if check.required),
@@ -99,9 +131,10 @@ def account(
         findings=tuple(f"{job}: {told.reviews[job]}" for job in part.jobs if job in told.reviews),
         cost=_cost(works, made),
         limits=around.limits,
-        left_out=left_out(line),
+        left_out=left_out(line) if around.strategy is None else _unfixed(line),
         credit=tuple(f"asked for by {name}" for name in dict.fromkeys(who) if name),
         place=around.place,
+        strategy=around.strategy,
     )
 
 
@@ -133,14 +166,20 @@ def left_out(line: Line) -> dict[JobId, str]:
     return found
 
 
-def _asked(work: Work, issue: Issue | None) -> Asked:
+def _unfixed(line: Line) -> dict[JobId, str]:
+    """Give the jobs that are left out with the issues that are not fixed for it."""
+    found: dict[JobId, str] = {}
+    for job, why in left_out(line).items():
+        numbers = listed(str(each.number) for each in line.jobs[job].job.issues)
+        found[job] = f"not fixed for it: {numbers}; {why}" if numbers else why
+    return found
+
+
+def _asked(work: Work, claims: tuple[Claim, ...]) -> Asked:
     return Asked(
         job=work.job.id,
         title=work.job.title,
-        issue=work.job.issue,
-        closes=issue is not None and issue.closes,
-        proof=issue.proof if issue is not None else "",
-        by=issue.by if issue is not None else "",
+        claims=claims or tuple(Claim(issue=each.number) for each in work.job.issues),
         attempts=work.attempt,
         repairs=work.rounds,
     )

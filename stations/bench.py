@@ -49,7 +49,8 @@ class Bench:
     """The shared equipment of a run: repository, pool, sandbox, rules, directories.
 
     ``target`` is the full name of the target ref; ``runs`` the run's directory for briefs, logs
-    and outcomes; ``reap`` says that something was put into the trash.
+    and outcomes; ``reap`` says that something was put into the trash. ``anew``: only verdicts of
+    this run count.
     """
 
     repository: Repository
@@ -64,6 +65,7 @@ class Bench:
     limits: Limits = field(default_factory=Limits)
     runtimes: Mapping[str, Runtime] = field(default_factory=lambda: {"command": Command()})
     reap: threading.Event = field(default_factory=threading.Event)
+    anew: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must stand in nothing that is kept: the keys of this process, exactly."""
 

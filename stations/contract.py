@@ -114,11 +114,25 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An issue that a job is to cure; ``seen`` is the mark of how it was when it was read.
+
+    ``test`` names the test that is to show the cure and ``command`` runs it; without them the
+    tests that the job's change brings are taken for it.
+    """
+
+    number: int
+    seen: str = ""
+    test: str = ""
+    command: Argv = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One requested change. ``route`` names the station that takes it first.
 
-    ``scope`` is the effective one: the job's own, else its station's. ``issue`` is the number of
-    the forge's issue that it came from, ``seen`` the mark of how that issue was when it was read.
+    ``scope`` is the effective one: the job's own, else its station's. ``issues`` are the issues of
+    the forge that it came from.
     """
 
     id: JobId
@@ -131,8 +145,7 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     source: str = "text"
     depth: int = 0
-    issue: int | None = None
-    seen: str = ""
+    issues: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +206,7 @@ class Failed:
     ``interrupted`` that whoever ran it stopped it or died. ``cause`` says more where a model
     was at work: a ``budget`` is spent (``account`` names whose: job, station, run or day), the
     provider has ``denied`` a call for good, it ``limited`` us for longer than we wait, or the
-    agent broke its ``contract``.
+    agent broke its ``contract``; ``full`` is the disk, on which nothing can be kept any more.
     """
 
     fault: str
@@ -201,7 +214,7 @@ class Failed:
     environment: bool = False
     interrupted: bool = False
     tail: str = ""
-    cause: Literal["", "budget", "denied", "limited", "contract"] = ""
+    cause: Literal["", "budget", "denied", "limited", "contract", "full"] = ""
     account: str = ""
     spend: Spend = field(default_factory=Spend)
     kind: Literal["failed"] = "failed"

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import uuid4
 
 from stations.bench import Bench, ExportError, export, rooms_of
@@ -22,6 +22,9 @@ from worktrees.intake import Refused, Same, Taken, intake
 from worktrees.names import JobId, Oid, job_ref, salvage_ref, workspace_name
 from worktrees.policy import Rule
 from worktrees.scope import widest
+
+REFUSED: Final = "the change was refused:"
+"""How the failure of work begins that the policy does not take; the reasons follow."""
 
 
 def harvest(
@@ -80,7 +83,7 @@ def harvest(
                     spend=attempt.spend,
                 )
             return Failed(
-                fault=f"the change was refused: {'; '.join(reasons[:5])}",
+                fault=f"{REFUSED} {'; '.join(reasons[:5])}",
                 retryable=spec.agent is not None,
                 tail="\n".join(reasons),
                 spend=attempt.spend,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -96,10 +96,17 @@ def compose(
     )
 
 
-def try_tree(bench: Bench, task: Trial, *, stop: threading.Event) -> Verdict:
+def try_tree(
+    bench: Bench,
+    task: Trial,
+    *,
+    stop: threading.Event,
+    hear: Callable[[str], None] | None = None,
+) -> Verdict:
     """Run each check on a copy of its own of exactly this tree; the first required red ends it.
 
-    The forge's checks are not run here: green then means that the forge may see the tree.
+    The forge's checks are not run here: green then means that the forge may see the tree. ``hear``
+    is told the end of what each check said that passed.
     """
     began = time.monotonic()
     git = bench.git
@@ -131,6 +138,8 @@ def try_tree(bench: Bench, task: Trial, *, stop: threading.Event) -> Verdict:
             if ran.ended == "stopped":
                 return Lost(why="cancelled")
             if ran.good:
+                if hear is not None:
+                    hear(ran.text)
                 continue
             if check.required:
                 return Red(
@@ -163,6 +172,8 @@ def key_of(bench: Bench, checks: Sequence[Check]) -> str:
         "made": sorted(str(place) for _, place in around.made),
         "programs": stamps,
     }
+    if bench.anew:
+        parts["run"] = bench.run
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -132,6 +132,19 @@ def start(
     )
 
 
+def on_terminal(argv: Sequence[str], slave: int, *, cwd: Path, env: Mapping[str, str]) -> Child:
+    """Start a program in a session of its own that reads and writes this end of a terminal."""
+    return subprocess.Popen(
+        argv,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=cwd,
+        env=environment(**env),
+        start_new_session=True,
+    )
+
+
 def end(child: Child | Warm) -> None:
     """Kill a program with its whole process group, when it still lives, and reap it."""
     with suppress(ProcessLookupError):

@@ -10,7 +10,10 @@ import pytest
 
 from tests.run import ROOT, run
 
-SLOW_OR_HEAVY = ("anthropic", "github", "docker", "git", "rich", "unidiff", "sqlite3", "asyncio")
+SLOW_OR_HEAVY = (
+    *("anthropic", "github", "docker", "git", "rich", "unidiff", "sqlite3", "asyncio"),
+    *("starlette", "uvicorn"),
+)
 FACTORY_BOY = frozenset(
     {
         "alchemy",
@@ -133,12 +136,9 @@ def _bare(requirement: str) -> str:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    """A `factory ...` or `make ...` line of the README names a command and options that exist."""
-    blocks = re.findall(
-        r"^```(?:sh|console|bash)?\n(.*?)^```",
-        (ROOT / "README.md").read_text(),
-        re.MULTILINE | re.DOTALL,
-    )
+    """A `factory ...` or `make ...` line of the documentation names a command that exists."""
+    pages = "\n".join(page.read_text() for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")))
+    blocks = re.findall(r"^```(?:sh|console|bash)?\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     lines = [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines()]
     verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     asked: dict[str, set[str]] = {}

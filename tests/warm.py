@@ -32,6 +32,8 @@ LOADED: Final = (
     "factory.shift",
     "factory.views.documents",
     "factory.views.show",
+    "anthropic",
+    "github",
     "rich.console",
     "rich.table",
 )

@@ -22,12 +22,15 @@ _SWITCHES: Final = re.compile(
     re.IGNORECASE,
 )
 _CLOSING: Final = re.compile(
-    r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)"
+    r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:\s*|\s+)"
     r"(?:[\w.-]+/[\w.-]+)?(?:#|GH-|https?://\S*/(?:issues|pull)/)(?=\d)",
     re.IGNORECASE,
 )
 """Words with which a forge closes an issue when the commit reaches its default branch."""
+_MENTION: Final = re.compile(r"(?<![\w.])@(?=\w)")
 _ADDRESS: Final = re.compile(r"https?://[!-~]{1,400}")
+_MAILBOX: Final = re.compile(r"[A-Za-z0-9._%+\[\]-]{1,120}@[A-Za-z0-9.-]{1,120}")
+_NO_NAME: Final = str.maketrans(dict.fromkeys('@#<>&`*"', " "))
 _TRAILER: Final = re.compile(r"^([A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)\s*:")
 
 
@@ -57,10 +60,22 @@ def landing_message(
 
 
 def clean_title(title: str) -> str:
-    """Give one line that is only text: it hides, closes, skips and signs nothing."""
+    """Give one line that is only text: it hides, calls, closes, skips and signs nothing."""
     line = _one_line(_SWITCHES.sub("", _one_line(title)))
-    line = _CLOSING.sub(r"\1\2no. ", line)
+    line = _MENTION.sub("@ ", _CLOSING.sub(r"\1\2no. ", line))
     return _TRAILER.sub(r"\1 -", line, count=1)[:TITLE].strip()
+
+
+def person_line(name: str, address: str) -> str:
+    """Give a person as a line of credit that is only a name; empty when it cannot be one.
+
+    Both come from a commit that anybody may have made: nothing in them mentions or closes.
+    """
+    if not _MAILBOX.fullmatch(address):
+        return ""
+    shown = " ".join(_one_line(name).translate(_NO_NAME).split())
+    shown = _CLOSING.sub(r"\1\2no. ", shown)[:TITLE].strip()
+    return f"{shown} <{address}>" if shown else ""
 
 
 def _one_line(text: str) -> str:

@@ -11,6 +11,8 @@ from factory.cli.place import here
 from factory.complaint import Complaint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from factory.ledger import Letter, LetterKind
     from worktrees.names import RunId
 
@@ -73,7 +75,7 @@ def pause_command(run: RunName = None, json: Json = False) -> None:
 
 
 def _send(job: str | None, kind: "LetterKind", text: str, *, run: str | None, json: bool) -> None:
-    from factory.ledger import Ledger, Letter
+    from factory.ledger import Letter
 
     where = repository()
     with ledger_of(where) as reader:
@@ -85,27 +87,35 @@ def _send(job: str | None, kind: "LetterKind", text: str, *, run: str | None, js
         path = reader.path
         active = at_work(where, reader, name)
     letter = Letter(kind=kind, job=known, text=text)
-    with Ledger(path) as ledger:
-        ledger.post(name, letter, time.time())
-    _answer(letter, name, active=active, json=json)
-
-
-def _answer(letter: "Letter", run: "RunId", *, active: bool, json: bool) -> None:
-    whom = letter.job or "all jobs"
-    soon = "with the next step of its work" if letter.kind == "tell" else "at once"
-    when = soon if active else f"with `factory resume {run}`"
+    post(path, name, letter)
     if json:
         emit(
             {
                 "schema": "factory.letter/1",
-                "run": run,
+                "run": name,
                 "job": letter.job,
                 "kind": letter.kind,
                 "active": active,
             }
         )
     else:
-        say(f"{letter.kind} {whom}: noted; it takes effect {when}")
+        say(promise(letter, name, active=active))
+
+
+def post(path: "Path", run: "RunId", letter: "Letter") -> None:
+    """Leave a letter for the floor of a run, in the ledger at this path."""
+    from factory.ledger import Ledger
+
+    with Ledger(path) as ledger:
+        ledger.post(run, letter, time.time())
+
+
+def promise(letter: "Letter", run: "RunId", *, active: bool) -> str:
+    """Say when a letter takes effect; ``active`` says whether a process works on the run."""
+    whom = letter.job or letter.text or "all jobs"
+    soon = "with the next step of its work" if letter.kind == "tell" else "at once"
+    when = soon if active else f"with `factory resume {run}`"
+    return f"{letter.kind} {whom}: noted; it takes effect {when}"
 
 
 @command(

@@ -12,9 +12,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -28,9 +29,13 @@ ORDER: Final[tuple[str | None, ...]] = (
         "demo",
         "init",
         "doctor",
+        "scopes",
+        "rehearse",
         "plan",
         "run",
         "pull",
+        "survey",
+        "fix",
         "status",
         "watch",
         "logs",
@@ -38,7 +43,8 @@ ORDER: Final[tuple[str | None, ...]] = (
         "diff",
         "events",
     ),
-    *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "report", "split", "clean"),
+    *("take", "tell", "inbox", "kill", "retry", "pause", "resume", "balance", "report", "serve"),
+    *("split", "clean"),
     *("trust", "config", "completion"),
 )
 """The commands in the order in which a person meets them; others come last."""
@@ -76,7 +82,15 @@ def command(
     register = app.command(name, help=whole, short_help=short)
 
     def keep(function: Command) -> Command:
-        register(function)
+        @wraps(function)
+        def interruptible(*args: Any, **options: Any) -> Any:
+            try:
+                return function(*args, **options)
+            except KeyboardInterrupt as stop:
+                # typer would leave with 130 by itself, and nobody would be told.
+                raise typer.Abort from stop
+
+        register(interruptible)
         return function
 
     return keep

@@ -92,7 +92,7 @@ def pull_command(
             say(f"issue {number} is left: {why}")
         if not taken.jobs:
             return nothing(f"no issue with the label {label} is to be taken", json=json)
-        names = listed(f"gh:{job.issue}" for job in taken.jobs)
+        names = listed(f"gh:{each.number}" for job in taken.jobs for each in job.issues)
         say(f"taking {count(len(taken.jobs), 'issue')}: {names}")
         pulling.claim(forge, taken.jobs)
     with ExitStack() as undo:
@@ -109,4 +109,6 @@ def _give_back(site: "Site", jobs: "Sequence[Job]") -> None:
 
     placed = pulling.known_issues(site.ledger)
     with connected(site, say=say) as forge:
-        pulling.release(forge, [job for job in jobs if job.issue not in placed])
+        pulling.release(
+            forge, [job for job in jobs if placed.isdisjoint(each.number for each in job.issues)]
+        )

@@ -1,12 +1,17 @@
-"""Commands that look and change nothing: status, watch, why, inbox, report."""
+"""Commands that look and change nothing: status, why, inbox, report."""
 
+import os
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from factory.cli.app import Json, command, emit
-from factory.cli.finding import following, is_alive, job_of, ledger_of, read_run, repository, run_of
+from factory.cli.app import Json, command, emit, say
+from factory.cli.finding import is_alive, job_of, ledger_of, read_run, repository, run_of
+from factory.cli.place import here
+from factory.complaint import Complaint
 
 if TYPE_CHECKING:
     from factory.line import Line
@@ -62,38 +67,6 @@ def status_command(
 
 
 @command(
-    "watch",
-    short="Watch a run from another terminal until it ends.",
-    examples=("factory watch", "factory watch 261121-081502-3f2a"),
-)
-def watch_command(run: RunName = None, json: Json = False) -> int:
-    """Follow the ledger of a run."""
-    from factory import calls
-    from factory.ending import exit_code
-    from factory.settings import environment
-    from factory.views import documents, show
-    from factory.views.story import Follower
-
-    where, follower = repository(), Follower()
-    with ledger_of(where) as ledger:
-        name = run_of(ledger, run)
-        history = [
-            (made.record.event, made.record.at) for made in follower.more(ledger.records(name))
-        ]
-        with show.progress(environment(), quiet=json, history=history) as watch:
-            for _ in following(where, ledger, name):
-                for made in follower.more(ledger.records(name, after=follower.seq)):
-                    watch(made.line, made.record.event, made.record.at)
-        line, records = read_run(ledger, name)
-        asked = calls.of_run(ledger.path, name)
-    if json:
-        emit(documents.run_document(line, records, asked))
-    else:
-        show.report(documents.report_document(line, records, asked))
-    return exit_code(line)
-
-
-@command(
     "why",
     short="Tell the story of a job: every attempt, verdict and decision, from ledger and git.",
     examples=("factory why sort-imports", "factory why sort-imports --run 261121-081502-3f2a"),
@@ -127,10 +100,15 @@ def inbox_command(json: Json = False) -> None:
     """Print what waits for a person in all runs."""
     from factory.views import documents, show
 
-    with ledger_of(repository()) as ledger:
-        lines = [read_run(ledger, run)[0] for run in ledger.runs()]
-    document = documents.inbox_document(lines)
-    emit(document) if json else show.inbox(document, now=time.time())
+    where, now = repository(), time.time()
+    with ledger_of(where) as ledger:
+        runs = [read_run(ledger, run) for run in ledger.runs()]
+        alive = bool(runs) and is_alive(where, ledger, runs[-1][1][-1])
+    document = documents.inbox_document([line for line, _ in runs])
+    if runs:
+        # Only the newest run can be at work: nobody holds an older one up.
+        document["sentence"] = documents.held_up_by_you(runs[-1][1], now=now if alive else None)
+    emit(document) if json else show.inbox(document, now=now)
 
 
 @command(
@@ -139,6 +117,8 @@ def inbox_command(json: Json = False) -> None:
     examples=(
         "factory report",
         "factory report --markdown >> $GITHUB_STEP_SUMMARY",
+        "factory report --html run.html one file with pictures, to open or to send",
+        "factory report --cost          by station, model, scope and day; --all: of every run",
         "factory report --json",
     ),
 )
@@ -147,12 +127,31 @@ def report_command(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="As Markdown, for a CI step summary.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="As one file of HTML, with pictures."),
+    ] = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="What models cost, by station, model, scope and day.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --cost: of all runs.")] = False,
     json: Json = False,
 ) -> None:
     """Print a report."""
     from factory import calls
     from factory.views import documents, report, show
 
+    if every and (run is not None or not cost):
+        raise Complaint(
+            "--all belongs to --cost, and names no run", hint="factory report --cost --all"
+        )
+    if html is not None and (cost or markdown):
+        raise Complaint("--html is a form of its own", hint="leave --cost and --markdown out")
+    if cost:
+        _cost(run, every=every, markdown=markdown, json=json)
+        return
+    if html is not None:
+        _paper(run, html)
     with ledger_of(repository()) as ledger:
         line, records = read_run(ledger, run_of(ledger, run))
         made = calls.of_run(ledger.path, line.run)
@@ -161,8 +160,51 @@ def report_command(
         emit(document)
     elif markdown:
         print(report.markdown(document))
-    else:
+    elif html is None:
         show.report(document)
+
+
+def _paper(run: str | None, file: Path) -> None:
+    """Write a run as one file of HTML."""
+    from factory import calls
+    from factory.balancing import policy_of
+    from factory.show.paper import paper
+    from factory.show.watching import Watch
+
+    site = here({})
+    with ledger_of(site.repository) as ledger:
+        watch = Watch(policy_of(site.settings.pace))
+        watch.take(ledger.records(name := run_of(ledger, run)))
+        alive = is_alive(site.repository, ledger, watch.record)
+        made = watch.figures(time.time(), calls.of_run(ledger.path, name), alive=alive)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        beside.write_text(paper(made), encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise Complaint(
+            f"cannot write {file}: {error.strerror}", hint="name a file in a directory that exists"
+        ) from error
+    say(f"the report of run {name} is in {file}")
+
+
+def _cost(run: str | None, *, every: bool, markdown: bool, json: bool) -> None:
+    """Print what models cost."""
+    from factory import calls
+    from factory.views import cost, show
+
+    with ledger_of(repository()) as ledger:
+        names = ledger.runs() if every else (run_of(ledger, run),)
+        lines = [read_run(ledger, name)[0] for name in names]
+        made = calls.of_all(ledger.path) if every else calls.of_run(ledger.path, names[0])
+    document = cost.cost_document(lines, made)
+    if json:
+        emit(document)
+    elif markdown:
+        print(cost.cost_markdown(document))
+    else:
+        show.screen_on(sys.stdout).show(*cost.cost_parts(document))
 
 
 def in_target(where: "Repository", line: "Line", job: "JobId") -> bool | None:

@@ -9,13 +9,21 @@ if TYPE_CHECKING:
 
 
 NO_SETTINGS: Final = frozenset(
-    {"trust", "no_sandbox", "label", "pr", "pr_head", "pr_round", "pr_credit"}
+    {
+        *("trust", "no_sandbox", "label", "pr", "pr_head", "pr_round", "pr_credit"),
+        *("plan", "plan_sha256", "plan_facts"),
+        *("compare", "compare_turn"),
+        *("rehearse", "rehearse_tip", "rehearse_misfits", "rehearse_approve", "rehearse_keep"),
+    }
 )
 """Options of a run that are kept with it and that no setting has."""
 
 
-def here(options: Mapping[str, str]) -> "Site":
-    """Give the site of the current directory under these options."""
+def here(options: Mapping[str, str], *, instead: Path | None = None) -> "Site":
+    """Give the site of the current directory under these options.
+
+    The file ``instead`` stands for the repository's own configuration.
+    """
     from factory import settings, site
     from worktrees.failpoint import arm
     from worktrees.git import open_repository
@@ -29,5 +37,5 @@ def here(options: Mapping[str, str]) -> "Site":
     }
     if "seats" in flags:
         flags["seats"] = int(options["seats"])
-    loaded = settings.load(place, flags=flags, tracked=None)
+    loaded = settings.load(place, flags=flags, tracked=None, instead=instead)
     return site.at(repository, loaded, environment)

@@ -52,7 +52,7 @@ def logs_command(
     with ledger_of(where) as ledger:
         line, name = job_of(ledger, job, run)
         number = attempt or line.jobs[name].attempt
-        log = _papers(where, line.run, name) / str(number) / "output.log"
+        log = papers(where, line.run, name) / str(number) / "output.log"
         if number > line.jobs[name].attempt or (attempt and not log.exists()):
             raise Complaint(f"{name} has no attempt {number}", hint=f"factory why {name}")
         if follow:
@@ -61,7 +61,7 @@ def logs_command(
             return
         reds = red_trials(ledger.records(line.run), name)
         seat = seat_of(ledger.records(line.run), name, number) or line.jobs[name].station
-    lines = [*(reader := _Tail(log)).more(), *reader.rest()]
+    lines = [*(reader := Tail(log)).more(), *reader.rest()]
     if json:
         emit(
             {
@@ -113,10 +113,8 @@ def diff_command(
             ends = _run_ends(where.git, line)
         else:
             line, job = job_of(ledger, what, run)
-            ends = _job_ends(where.git, line, job)
-    patch = where.git(
-        *("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options"), *ends
-    ).out
+            ends = job_ends(where.git, line, job)
+    patch = patch_of(where.git, ends)
     if json:
         emit(
             {
@@ -169,7 +167,7 @@ def events_command(
             sys.stdout.flush()
 
 
-class _Tail:
+class Tail:
     """Reads a log that grows, in whole lines, harmless and with secrets masked."""
 
     def __init__(self, path: Path) -> None:
@@ -210,7 +208,7 @@ def _followed(
     from factory.events import Settled, Working
     from factory.views.story import Follower
 
-    follower, number, reader = Follower(), 0, _Tail(Path())
+    follower, number, reader = Follower(), 0, Tail(Path())
     work: Work | None = None
     for _ in following(where, ledger, run):
         for made in follower.more(ledger.records(run, after=follower.seq)):
@@ -223,7 +221,7 @@ def _followed(
             yield from reader.rest()
             number += 1
             say(f"{job}, attempt {number}:")
-            reader = _Tail(_papers(where, run, job) / str(number) / "output.log")
+            reader = Tail(papers(where, run, job) / str(number) / "output.log")
             yield from reader.more()
         yield from reader.more()
         at_it = isinstance(work.place, Working) and work.attempt == number
@@ -232,7 +230,8 @@ def _followed(
     yield from reader.rest()
 
 
-def _papers(where: "Repository", run: "RunId", job: "JobId") -> Path:
+def papers(where: "Repository", run: "RunId", job: "JobId") -> Path:
+    """Give the directory in which a job's attempts are kept."""
     return where.factory / "runs" / run / job
 
 
@@ -262,11 +261,17 @@ def _masked(value: object) -> object:
             return value
 
 
+def patch_of(git: "Git", ends: "tuple[Oid, Oid]") -> bytes:
+    """Give the patch between two commits, as git makes it for everybody."""
+    plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--end-of-options")
+    return git("diff", *plain, *ends).out
+
+
 def _run_ends(git: "Git", line: "Line") -> "tuple[Oid, Oid]":
     return line.base, git.resolve(line.target) or line.gate.target
 
 
-def _job_ends(git: "Git", line: "Line", job: "JobId") -> "tuple[Oid, Oid]":
+def job_ends(git: "Git", line: "Line", job: "JobId") -> "tuple[Oid, Oid]":
     """Give the commits whose difference is a job's own work: landed, saved or set aside."""
     from factory.views.rows import commit_of
     from worktrees.names import Oid, salvage_ref

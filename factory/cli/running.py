@@ -18,6 +18,7 @@ from factory.cli.place import here
 from factory.complaint import Complaint
 
 if TYPE_CHECKING:
+    from factory.fixing import Fix
     from factory.line import Line
     from factory.planning import Forecast, Plan
     from factory.repairing import Delivered, Errand, Repair
@@ -68,6 +69,14 @@ AgentOption = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Allow the repository's own commands for this run.")
 ]
+Compare = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        "--compare",
+        metavar="A.toml B.toml",
+        help="Let two versions of factory.toml share the jobs at random, and compare them.",
+    ),
+]
 Bare = Annotated[
     bool,
     typer.Option(
@@ -86,6 +95,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before starti
         'factory plan "Fix the typo" --json',
         "factory plan gh:12",
         "factory plan --pr 34",
+        "factory plan plan.json          what `factory fix plan.json` would do",
     ),
 )
 def plan_command(
@@ -104,7 +114,10 @@ def plan_command(
 
     options = options_of(onto=onto, deliver=deliver, seats=seats, agent=agent)
     site = here(options)
-    if pr is None:
+    strategy = strategy_of(jobs or [])
+    if pr is None and strategy is not None:
+        plan = _strategy_plan(site, strategy)
+    elif pr is None:
         plan = _plan(site, jobs_of(site, jobs or [], only=only, trust=trust))
     else:
         repair = _repair(site, jobs, pr, only=only, trust=trust)
@@ -125,6 +138,7 @@ def plan_command(
         "factory run gh:12 gh:15 --deliver pr   the issues 12 and 15",
         "factory run --pr 34             repair a pull request: red checks, open review threads",
         "factory run --yes --json        the [[job]] entries of factory.toml",
+        "factory run --compare a.toml b.toml @jobs.toml   which version of the line is better?",
     ),
 )
 def run_command(
@@ -137,6 +151,7 @@ def run_command(
     sandbox: Kind = None,
     agent: AgentOption = None,
     pr: PullRequest = None,
+    compare: Compare = None,
     trust: Trust = False,
     no_sandbox: Bare = False,
     yes: Yes = False,
@@ -144,6 +159,7 @@ def run_command(
 ) -> int:
     """Run the jobs and say what became of each."""
     from factory import site as sites
+    from factory.cli import comparing
 
     options = options_of(
         onto=onto,
@@ -155,6 +171,15 @@ def run_command(
         trust=trust or None,
         no_sandbox=no_sandbox or None,
     )
+    asks = not (jobs or yes or json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if compare is not None:
+        if pr is not None:
+            raise Complaint("--compare and --pr go not together", hint="leave one of them out")
+
+        def taken(version: "Site") -> "list[Job]":
+            return jobs_of(version, jobs or [], only=only, trust=trust)
+
+        return comparing.start(compare, options, taken, ask=asks, json=json)
     site = here(options)
     if pr is not None:
         if onto is not None or deliver not in {None, "branch"}:
@@ -174,7 +199,7 @@ def run_command(
             json=json,
         )
     sites.check_trust(site, given=trust)
-    if not jobs and not yes and not json and sys.stdin.isatty() and sys.stdout.isatty():
+    if asks:
         from factory.views import documents, show
 
         show.plan(documents.plan_document(_plan(site, wanted)))
@@ -189,11 +214,12 @@ def carry_out(
     options: Mapping[str, str],
     *,
     repair: "Repair | None" = None,
+    fix: "Fix | None" = None,
     bare: bool,
     json: bool,
 ) -> int:
     """Run these jobs, say what became of each, and give the exit code."""
-    from factory import shift
+    from factory import fixing, shift
     from factory import site as sites
     from factory.views import show
 
@@ -203,9 +229,12 @@ def carry_out(
     if not box.contains:
         say("no sandbox: agents and tests can read and write whatever you can")
     order = order_of(jobs, options, box, repair)
+    if fix is not None:
+        order = fixing.order(fix, options, box)
     with show.progress(site.environment, quiet=json) as watch:
         line = shift.start(site, order, watch=watch, say=say)
-    return _report(site, line, json=json, left=repair.left if repair is not None else ())
+    left = repair.left if repair is not None else ()
+    return _report(site, line, json=json, left=left, fix=fix)
 
 
 def order_of(
@@ -254,8 +283,10 @@ def resume_command(
     json: Json = False,
 ) -> int:
     """Resume a run; nothing placed is nothing to do."""
-    from factory import repairing, shift
+    from factory import fixing, rehearsing, repairing, shift
     from factory import site as sites
+    from factory.cli import comparing
+    from factory.cli.rehearsing import go_on
     from factory.ledger import Ledger, Letter
     from factory.views import show
 
@@ -282,21 +313,29 @@ def resume_command(
             letter = {"run": found, "job": None, "kind": "resume", "active": True}
             emit({"schema": "factory.letter/1", **letter})
         return 0
+    again = options | ({"trust": "True"} if trust else {})
+    if (code := comparing.go_on(first, found, opening.options, again, json=json)) is not None:
+        return code
     site = here(options)
-    if site.settings.rules.hash != opening.rules.hash:
+    fix = fixing.taken_up(site, options)
+    site = site if fix is None else fix.site
+    if rehearsing.under(site, options).settings.rules.hash != opening.rules.hash:
         raise Complaint(
             f"the line's configuration changed since {found} began",
             hint="put it back as it was, or start a new run; the work of this one is kept",
         )
     sites.check_trust(site, given=trust or "trust" in options)
     box = sites.sandbox_of(site, without="no_sandbox" in options)
+    if (code := go_on(site, found, box, options, json=json)) is not None:
+        return code
     with ledger_of(first.repository) as reader:
         history = [(record.event, record.at) for record in reader.records(found)]
     with show.progress(site.environment, quiet=json, history=history) as watch:
         errand = repairing.errand_of(options)
         credit = errand.credit if errand is not None else ()
-        line = shift.resume(site, found, box, watch=watch, say=say, credit=credit)
-    return _report(site, line, json=json)
+        plan = fix.planned if fix is not None else None
+        line = shift.resume(site, found, box, watch=watch, say=say, credit=credit, plan=plan)
+    return _report(site, line, json=json, fix=fix)
 
 
 def _has_run(site: "Site") -> bool:
@@ -362,6 +401,9 @@ def jobs_of(
     """Give the jobs that the command line asks for, or those of the configuration."""
     from factory import settings
 
+    plan = strategy_of(words)
+    if plan is not None:
+        raise Complaint(f"{plan} is a plan, not a job", hint=f"factory fix {plan}")
     found: list[Job] = []
     if not words:
         found += site.settings.jobs
@@ -450,6 +492,39 @@ def _plan(site: "Site", jobs: "Sequence[Job]", *, base: "Oid | None" = None) -> 
     )
 
 
+def strategy_of(words: Sequence[str]) -> Path | None:
+    """Give the plan.json that the command line names, with `@` or without; None for jobs."""
+    paths = [Path(word.removeprefix("@")) for word in words if word.endswith(".json")]
+    if not paths:
+        return None
+    from factory.strategy import loading
+
+    found = [path for path in paths if loading.is_plan(path)]
+    if found and len(words) > 1:
+        raise Complaint(f"{found[0]} is a plan, which takes no further jobs")
+    if paths and not found and words[0].startswith("@"):
+        raise Complaint(
+            f"{paths[0]} is no plan.json",
+            hint="a jobs file ends in .toml; `factory fix` makes plans",
+        )
+    return found[0] if found else None
+
+
+def _strategy_plan(site: "Site", path: Path) -> "Plan":
+    """Give what carrying out a plan.json would do, as a run's plan."""
+    from factory import site as sites
+    from factory import strategizing
+    from factory.strategy import loading, rules
+
+    base = sites.deliver_to(site, sites.new_run()).base
+    ground = loading.ground_of(site.settings, site.repository.git, base)
+    loaded = loading.load(path, ground)
+    around, jobs = strategizing.on_line(site, loaded.plan, base=base)
+    made = _plan(around, jobs, base=base)
+    said = (*(f"to fill in: {text}" for text in rules.waits(loaded.plan)), *loaded.notes)
+    return replace(made, warnings=(*said, *made.warnings))
+
+
 def _budget_doubts(site: "Site", known: "Mapping[JobId, Forecast]") -> "list[str]":
     """Say which budgets may not last for all jobs, by the low end of what they would take."""
     low = [each.dollars[0] for each in known.values() if each.dollars is not None]
@@ -478,7 +553,14 @@ def options_of(**given: object) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
-def _report(site: "Site", line: "Line", *, json: bool, left: Sequence[str] = ()) -> int:
+def _report(
+    site: "Site",
+    line: "Line",
+    *,
+    json: bool,
+    left: Sequence[str] = (),
+    fix: "Fix | None" = None,
+) -> int:
     from factory import calls, repairing
     from factory.ending import RANK, exit_code
     from factory.ledger import Ledger
@@ -499,13 +581,33 @@ def _report(site: "Site", line: "Line", *, json: bool, left: Sequence[str] = ())
         done = _delivered(site, line, errand, left)
         code = min(code, done.code, key=RANK.index)
         more = {"repair": {"pull": errand.number, "round": errand.round, "text": done.text}}
+    if fix is not None:
+        more |= items_of(fix, line)
     if json:
         emit({**documents.run_document(line, records, made), **more})
     else:
         show.report(documents.report_document(line, records, made))
+        if fix is not None:
+            show_items(fix, line)
         if code == WAITS and not line.undelivered:
             say("`factory inbox` shows what waits for you; after your answer, `factory resume`")
     return code
+
+
+def items_of(fix: "Fix", line: "Line | None") -> dict[str, object]:
+    """Give what a document says of a plan and of each of its items."""
+    from factory import fixing
+
+    plan = {"path": fix.path, "sha256": fix.digest}
+    return {"plan": plan, "issues": fixing.rows(fix, line)}
+
+
+def show_items(fix: "Fix", line: "Line | None") -> None:
+    """Show what became of each item of a plan."""
+    from factory import fixing
+    from factory.views import issues
+
+    issues.show(fixing.rows(fix, line))
 
 
 def _delivered(site: "Site", line: "Line", errand: "Errand", left: Sequence[str]) -> "Delivered":

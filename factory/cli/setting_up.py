@@ -81,35 +81,58 @@ def doctor_command(json: Json = False) -> int:
 @command(
     "trust",
     short="Look at the repository's own commands and remember that they may run.",
-    examples=("factory trust", "factory trust --yes", "factory trust --forget"),
+    examples=(
+        "factory trust",
+        "factory trust --yes",
+        "factory trust --forget",
+        "factory trust a.toml b.toml   for `factory run --compare`",
+    ),
 )
 def trust_command(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Other versions of factory.toml, to be compared.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Take it back.")] = False,
     json: Json = False,
 ) -> None:
     """Show the commands; remember the yes by path and content."""
+    asked = [_trust(file, yes=yes, forget=forget) for file in files or (None,)]
+    if json:
+        place, trusted = here({}).place, all(trusted for trusted, _ in asked)
+        emit({"schema": "factory.trust/1", "repository": str(place), "trusted": trusted})
+        return
+    for _, text in asked:
+        say(text)
+
+
+def _trust(given: Path | None, *, yes: bool, forget: bool) -> tuple[bool, str]:
+    """Ask for the repository's own commands, or a file's; say whether they are trusted now."""
     from factory import trust
 
-    site = here({})
-    state, place = site.environment.state_dir, site.place
+    file = None if given is None else given.absolute()
+
+    site = here({}, instead=file)
+    state, place = site.environment.state_dir, file or site.place
     if forget:
         trusted, text = False, "forgotten" if trust.forget(state, place) else "there was no trust"
     else:
-        _show_commands(site)
+        _show_commands(site, file)
         trusted = _agreed(site, yes=yes)
         if trusted and site.settings.trust_hash:
             trust.remember(state, place, site.settings.trust_hash)
         text = f"{place} is trusted as it is now" if trusted else "nothing was remembered"
-    if json:
-        emit({"schema": "factory.trust/1", "repository": str(place), "trusted": trusted})
-    else:
-        say(text)
+    return trusted, text
 
 
-def _show_commands(site: "Site") -> None:
+def _show_commands(site: "Site", file: Path | None) -> None:
     if not site.settings.trusts:
-        say("this repository brings no commands of its own")
+        say(f"{file or 'this repository'} brings no commands of its own")
     for item in site.settings.trusts:
         say(f"{item.where}: {item.what}")
 
@@ -124,19 +147,51 @@ def _agreed(site: "Site", *, yes: bool) -> bool:
 
 @command(
     "config",
-    short="Check, show or describe the configuration.",
-    examples=("factory config check", "factory config show --origin", "factory config schema"),
+    short="Check, show or describe the configuration; list its versions, put one back.",
+    examples=(
+        "factory config check",
+        "factory config show --origin",
+        "factory config schema",
+        "factory config history            every version that a run used, and how it did",
+        "factory config rollback 3f2a9c --dry-run",
+    ),
 )
 def config_command(
     what: Annotated[
-        Literal["check", "show", "schema"], typer.Argument(metavar="check|show|schema")
+        Literal["check", "show", "schema", "history", "rollback"],
+        typer.Argument(metavar="check|show|schema|history|rollback"),
     ],
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="[VERSION]", help="Of rollback: how a version's hash begins."),
+    ] = None,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value is from.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Of rollback: show what would change, write nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Of rollback: lose changes that nothing keeps.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Check the configuration, show what it amounts to, or print its JSON Schema."""
-    from factory import settings
+    """Check the configuration, show what it amounts to, or print its JSON Schema.
 
+    Or list the versions that runs used, or put one of them back.
+    """
+    from factory import settings
+    from factory.cli import versions
+
+    if what == "rollback":
+        if version is None:
+            raise Complaint("rollback to which version?", hint="`factory config history`")
+        versions.rollback(version, dry_run=dry_run, force=force, yes=yes, json=json)
+        return
+    if version is not None:
+        raise Complaint(f"{what} takes no {version!r}", hint=f"factory config {what}")
+    if what == "history":
+        versions.history(json=json)
+        return
     if what == "schema":
         emit(settings.schema())
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from factory.site import Site
     from worktrees.names import RunId
 
-_ENDS: Final[Mapping[str, tuple[int, str]]] = {
+ENDS: Final[Mapping[str, tuple[int, str]]] = {
     "budget": (3, "a larger --budget, or a narrower goal"),
     "denied": (7, "factory doctor"),
     "limited": (75, "try again later"),
@@ -69,7 +69,7 @@ def split_command(
     try:
         made = _shared(site, run, goal, depth=depth)
     except ModelError as error:
-        code, hint = _ENDS.get(error.cause, (1, "factory doctor"))
+        code, hint = ENDS.get(error.cause, (1, "factory doctor"))
         raise Complaint(f"no reply: {error}", hint=hint, code=code) from error
     if output is not None:
         output.write_text(made.text, "utf-8")

@@ -106,10 +106,23 @@ def _url(given: str) -> str:
     return given
 
 
+def _hook(given: str) -> str:
+    parts = urlsplit(_url(given))
+    host = parts.hostname or ""
+    if parts.scheme == "http" and host not in {"localhost", "::1"} and not host.startswith("127."):
+        raise ValueError("would be sent in the clear; write an https address")
+    return given
+
+
 def _host(given: str) -> str:
     if not re.fullmatch(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", given):
         msg = f'"{given[:80]}" is not a host; write one such as "packages.example"'
         raise ValueError(msg)
+    return given
+
+
+def _hours(given: str) -> str:
+    quantities.hours(given)
     return given
 
 
@@ -142,6 +155,7 @@ Outer = Annotated[str, AfterValidator(_outer)]
 BranchName = Annotated[str, AfterValidator(_branch)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_url)]
+Hook = Annotated[str, AfterValidator(_hook)]
 Host = Annotated[str, AfterValidator(_host)]
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Duration = Annotated[
@@ -161,3 +175,4 @@ Price = Annotated[
     Decimal, BeforeValidator(quantities.price, json_schema_input_type=str | int | float)
 ]
 Rate = Annotated[float, BeforeValidator(quantities.rate, json_schema_input_type=str)]
+Hours = Annotated[str, AfterValidator(_hours)]

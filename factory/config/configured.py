@@ -111,6 +111,19 @@ class Forge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told what happens; ``webhook_env`` and ``token_env`` name variables with secrets."""
+
+    terminal: Literal["bell", "osc9", "osc777"] | None
+    desktop: bool
+    webhook: str | None
+    webhook_env: str | None
+    token_env: str | None
+    run: Argv | None
+    events: tuple[Literal["waits", "died", "ended", "budget", "shifted"], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """Something of the repository's own that needs trust: where it is written, and what."""
 
@@ -146,6 +159,7 @@ class Settings:
     network: Network
     pace: Pace
     forge: Forge
+    notify: Notify
     docker_image: str | None
     docker_engine: str | None
     origins: Mapping[str, str] = field(repr=False)
@@ -154,6 +168,8 @@ class Settings:
     trust_hash: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    written: str = field(default="", repr=False)
+    """The factory.toml that says so, word for word; empty without one."""
 
 
 def assemble(
@@ -189,6 +205,8 @@ def assemble(
         ),
         repair=next((spec.name for spec in stations if spec.kind is Kind.CLEANUP), None),
         budget=budget,
+        wip=config.pace.wip,
+        open_hours=specs.open_hours(config.pace.open_hours),
     )
     return Settings(
         rules=rules,
@@ -217,6 +235,7 @@ def assemble(
         network=Network(allow=config.network.allow, proxy=config.network.proxy),
         pace=Pace(**config.pace.model_dump()),
         forge=_forge(config.forge),
+        notify=Notify(**config.notify.model_dump()),
         docker_image=config.sandbox.docker.image,
         docker_engine=config.sandbox.docker.engine,
         origins=dict(_origins(config, merged)),
@@ -230,7 +249,7 @@ def assemble(
 
 def show(settings: Settings) -> dict[str, object]:
     """Give the settings as plain data for ``config show``; they hold no secret."""
-    left_out = {"rules", "origins", "places", "jobs"}
+    left_out = {"rules", "origins", "places", "jobs", "written"}
     plain = {key: value for key, value in asdict(settings).items() if key not in left_out}
     rules = asdict(settings.rules)
     shown: object = _plain(
@@ -282,6 +301,8 @@ def _wanted(config: ConfigFile) -> Iterator[tuple[Path, str, object]]:
     if config.forge.app is not None:
         keys = ("id", "key_env", "key_file", "installation")
         yield from _keys(("forge", "app"), config.forge.app, keys)
+    reached = ("webhook", "webhook_env", "token_env", "run")
+    yield from _keys(("notify",), config.notify, reached)
     yield from _keys(("sandbox", "docker"), config.sandbox.docker, ("image", "engine"))
 
 

@@ -36,6 +36,8 @@ class Source:
     """The tables before mistakes were taken out: messages name things as they are written."""
     repository: bool = False
     """Whether the repository brings this source along: its commands need trust."""
+    text: str = ""
+    """The whole file as it was read."""
 
     def origin(self, path: Path) -> str:
         """Say where this value comes from, in the words of ``config show --origin``."""

@@ -11,6 +11,8 @@ _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 _TOKENS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMG]?)")
 _SCALES: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([mhd])")
+_TIME: Final = r"([01][0-9]|2[0-3]):([0-5][0-9])"
+_HOURS: Final = re.compile(rf"{_TIME}-{_TIME}")
 _PER_HOUR: Final = {"m": 60.0, "h": 1.0, "d": 1 / 24}
 _LONGEST: Final = 366 * 86400.0
 _MOST_TOKENS: Final = 10**15
@@ -102,6 +104,16 @@ def rate(given: object) -> float:
         msg = f'{_shown(given)} is not a rate; write changes per time, such as "6/h"'
         raise ValueError(msg)
     return float(found[1]) * _PER_HOUR[found[2]]
+
+
+def hours(given: str) -> tuple[int, int]:
+    """Give the seconds after midnight of a text such as ``09:00-17:30``, from and to."""
+    found = _HOURS.fullmatch(given.strip())
+    times = [int(part) for part in found.groups()] if found is not None else []
+    if not times or times[0] * 60 + times[1] == times[2] * 60 + times[3]:
+        msg = f'{_shown(given)} are no hours of a day; write from and to, such as "09:00-17:30"'
+        raise ValueError(msg)
+    return times[0] * 3600 + times[1] * 60, times[2] * 3600 + times[3] * 60
 
 
 def budget(text: str) -> dict[str, object]:

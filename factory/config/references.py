@@ -6,7 +6,7 @@ from typing import Final
 
 from factory.config import kinds, specs
 from factory.config.mistakes import Fault, nearest
-from factory.config.tables import JobTable, ModelTable, StationTable
+from factory.config.tables import JobTable, ModelTable, PaceTable, StationTable
 from factory.config.toml_places import Path
 from stations.contract import Kind, StationSpec
 from stations.models import tiers
@@ -92,6 +92,21 @@ def jobs(
         what = f"needs itself in a circle: {' -> '.join([*cycle, cycle[0]])}"
         found.append(Fault(path=("job", first[cycle[0]], "needs"), what=what))
     return Checked(faults=tuple(found))
+
+
+def pace(table: PaceTable, *, seats: int, line: Sequence[StationSpec]) -> Checked:
+    """Check what the loop may do against the line it may do it to."""
+    found: list[Fault] = []
+    warnings: list[str] = []
+    if table.max_seats is not None and table.max_seats < seats:
+        what = f"{table.max_seats} is less than the {seats} seats of [line]"
+        hint = "it says how many the loop may give; write at least as many, or fewer [line] seats"
+        found.append(Fault(path=("pace", "max_seats"), what=what, hint=hint))
+    if table.wip is not None and table.wip < seats:
+        warnings.append(f"[pace] wip = {table.wip} leaves some of the {seats} seats of [line] idle")
+    if table.allow_retire and line and all(spec.required for spec in line):
+        warnings.append("[pace] allow_retire: every station is required, so none can ever leave")
+    return Checked(faults=tuple(found), warnings=tuple(warnings))
 
 
 def unmatched(line: Sequence[StationSpec], paths: Collection[str]) -> Iterator[str]:

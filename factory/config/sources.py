@@ -71,6 +71,7 @@ def toml_file(
         places=places(text),
         under=under,
         repository=repository,
+        text=text,
     )
 
 
@@ -121,7 +122,7 @@ def flags(given: Mapping[str, object]) -> tuple[Source, tuple[Fault, ...]]:
                 what, _, hint = str(error).partition("; ")
                 wrong.append(Fault(path=path, what=what, hint=hint))
                 plain = {}
-        flag = f"--{name.rpartition('.')[2]}"
+        flag = f"--{name.rpartition('.')[2].replace('_', '-')}"
         typed = Given(origin=f"flag {flag}", text=f"{flag} {value}", col=len(flag) + 2)
         values[path] = (plain, typed)
     source = _from_values(COMMAND_LINE, values)

@@ -3,9 +3,12 @@
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
+from factory.config import quantities
 from factory.config.tables import PROGRAMS, BudgetTable, JobBudgetTable, JobTable, StationTable
+from factory.events import OpenHours
 from stations.contract import Agent, Budget, Job, Kind, StationSpec
 from worktrees.names import JobId, StationName
 from worktrees.scope import Scope, widest
@@ -99,6 +102,15 @@ def within(scope: tuple[str, ...], spec: StationSpec) -> Scope | None:
         return None
     effective = Scope(write=scope + tuple(hole for hole in holes if hole not in scope))
     return effective if effective.inside(spec.scope) else None
+
+
+def open_hours(text: str | None) -> OpenHours | None:
+    """Give when people answer, in this machine's time as it is today; None: always."""
+    if text is None:
+        return None
+    begin, end = quantities.hours(text)
+    offset = datetime.now().astimezone().utcoffset() or timedelta()
+    return OpenHours(begin=begin, end=end, offset=int(offset.total_seconds()))
 
 
 def budget(table: BudgetTable) -> Budget:

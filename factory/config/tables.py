@@ -21,7 +21,9 @@ from factory.config.accepts import (
     Dollars,
     Duration,
     Glob,
+    Hook,
     Host,
+    Hours,
     Identifier,
     Inner,
     Minutes,
@@ -210,9 +212,7 @@ class PaceTable(Table):
     wip: Count | None = None
     max_seats: Count | None = None
     allow_retire: StrictBool = False
-    open_hours: (
-        Annotated[str, Field(pattern=r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$")] | None
-    ) = None
+    open_hours: Hours | None = None
 
 
 class AppTable(Table):
@@ -244,6 +244,29 @@ class ForgeTable(Table):
     files: Annotated[StrictInt, Field(ge=1)] = 50
     lines: Annotated[StrictInt, Field(ge=1)] = 800
     max_wait: Duration = 600.0
+
+
+class NotifyTable(Table):
+    """Who is told what happens in a run; every key left out tells nobody."""
+
+    terminal: Literal["bell", "osc9", "osc777"] | None = None
+    desktop: StrictBool = False
+    webhook: Hook | None = None
+    webhook_env: Variable | None = None
+    token_env: Variable | None = None
+    run: Command | None = None
+    events: tuple[Literal["waits", "died", "ended", "budget", "shifted"], ...] = (
+        *("waits", "died", "ended", "budget", "shifted"),
+    )
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        hooks = (self.webhook is not None) + (self.webhook_env is not None)
+        if hooks > 1:
+            raise ValueError("has two addresses; write either webhook or webhook_env")
+        if self.token_env is not None and not hooks:
+            raise ValueError("has a token for no webhook; write webhook, or leave token_env out")
+        return self
 
 
 class DockerTable(Table):
@@ -285,4 +308,5 @@ class ConfigFile(Table):
     network: NetworkTable = NetworkTable()
     pace: PaceTable = PaceTable()
     forge: ForgeTable = ForgeTable()
+    notify: NotifyTable = NotifyTable()
     sandbox: SandboxTable = SandboxTable()

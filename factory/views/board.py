@@ -19,10 +19,10 @@ from factory.events import (
 )
 from factory.line import Line, Work, replay
 from factory.meter import Meter
-from factory.pace import sentence
+from factory.pace.sentence import sentence
 from factory.views.documents import limits_of
 from factory.views.progress import told
-from factory.views.rows import ORDER, branch, counts, first_lines, headline, where
+from factory.views.rows import ORDER, at_work, branch, counts, first_lines, headline, where
 from factory.views.screen import PLACES, Cell, Column, Part, Screen, Table
 from factory.wording import clean, cut, listed, masked, span
 from worktrees.names import JobId
@@ -189,21 +189,14 @@ def _state(line: Line) -> str:
 
 
 def _stations(line: Line, width: int) -> Table:
-    at: dict[str, list[str]] = {}
-    for work in line.jobs.values():
-        if isinstance(work.place, Working):
-            at.setdefault(work.place.station, []).append(work.job.id)
-    rules = line.rules
-    rows = [
-        (name, f"{len(jobs)}/{min(rules.station(name).seats or rules.seats, rules.seats)}", jobs)
-        for name, jobs in at.items()
-    ]
-    trials: list[str] = [job for run in line.gate.runs.values() for job in run.jobs]
-    rows.append(("gate", f"{len(line.gate.runs)}/{line.gate.slots}", trials))
     return Table(
         (Column("STATION"), Column("BUSY", right=True), Column("WORKS ON", wide=True)),
         tuple(
-            (Cell(cut(name, _STATION)), Cell(busy), Cell(cut(listed(jobs, most=4), width - 28)))
-            for name, busy, jobs in rows
+            (
+                Cell(cut(each.name, _STATION)),
+                Cell(f"{each.taken}/{each.seats}"),
+                Cell(cut(listed(each.jobs, most=4), width - 28)),
+            )
+            for each in at_work(line)
         ),
     )

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from factory.calls import Tally, by_job, by_model, tally
+from factory.changes import Advice
 from factory.ending import exit_code
 from factory.events import (
     Closed,
@@ -23,7 +24,10 @@ from factory.events import (
 from factory.ledger import Record
 from factory.line import Line, Work
 from factory.meter import gaps, measured
-from factory.pace import Limit, Pace, limit, sentence
+from factory.pace.odds import limit
+from factory.pace.sentence import sentence
+from factory.pace.takt import lead_ahead, rest_ahead
+from factory.pace.values import PERSON, Limit, Pace
 from factory.planning import Forecast, Plan
 from factory.views.rows import (
     NO_CALL,
@@ -88,16 +92,36 @@ def status_document(
     history = _history(records)
     at = now if alive else history[-1][1]
     pace = measured(history, at)
-    limits, made = limits_of(pace, len(history)), by_job(calls)
+    limits = limits_of(pace, len(history))
+    over = _is_over(history)
+    return status_of(line, pace, limits, over=over, at=at, alive=alive, calls=calls)
+
+
+def status_of(
+    line: Line,
+    pace: Pace,
+    limits: Limit,
+    *,
+    over: bool,
+    at: float,
+    alive: bool,
+    calls: Sequence[Call] = (),
+) -> StatusDocument:
+    """Give the same for whoever has measured the run already."""
+    made = by_job(calls)
+    ahead, rest = lead_ahead(pace, limits), rest_ahead(pace, limits)
     return {
         "schema": "factory.status/1",
-        "sentence": sentence(pace, limits, over=_is_over(history)),
+        "sentence": sentence(pace, limits, over=over),
         "run": line.run,
         "target": branch(line.target),
         "base": line.base,
         "tip": line.gate.target,
         "at": at,
         "seconds": round(pace.seconds, 3),
+        "lead": None if ahead is None else round(ahead, 3),
+        "rest": None if rest is None else round(rest, 3),
+        "suggestion": _suggestion(line, limits) if alive else None,
         "alive": alive,
         "paused": line.paused,
         "closing": None if line.closing is None else line.closing.why,
@@ -147,7 +171,21 @@ def inbox_document(lines: Iterable[Line]) -> InboxDocument:
         for work in line.jobs.values()
         if isinstance(work.place, NeedsYou)
     ]
-    return {"schema": "factory.inbox/1", "waiting": sorted(rows, key=lambda row: row["since"])}
+    waiting = sorted(rows, key=lambda row: row["since"])
+    return {"schema": "factory.inbox/1", "sentence": None, "waiting": waiting}
+
+
+def held_up_by_you(records: Iterable[Record], *, now: float | None) -> str | None:
+    """Give the sentence on the constraint of a run that a person limits; None of any other.
+
+    ``now`` is None when nobody works on the run.
+    """
+    history = _history(records)
+    pace = measured(history, now)
+    limits = limits_of(pace, len(history))
+    if limits.station is None or pace.stations[limits.station].kind != PERSON:
+        return None
+    return sentence(pace, limits, over=_is_over(history))
 
 
 def _answer(place: NeedsYou) -> str:
@@ -283,6 +321,15 @@ def limits_of(pace: Pace, seed: int) -> Limit:
     # The same ledger gives the same answer: the draws are seeded by how much is in it.
     draws = random.Random(seed)  # noqa: S311  a simulation, not a secret
     return limit(pace, lambda shape: draws.gammavariate(shape, 1.0))
+
+
+def _suggestion(line: Line, limits: Limit) -> str | None:
+    """Give the command for what the loop would do last about what limits the line now."""
+    last = line.decided.get(max(line.decided, default=0))
+    if last is None or last.applied or isinstance(last.chosen.change, Advice):
+        return None
+    stands = last.inputs.station == limits.station
+    return f"factory balance apply {last.chosen.name}" if stands else None
 
 
 def _undelivered(line: Line) -> list[str]:

@@ -8,6 +8,7 @@ from factory.events import (
     Closed,
     Closing,
     Dead,
+    Decided,
     Delivered,
     Delivering,
     Event,
@@ -19,6 +20,7 @@ from factory.events import (
     Killed,
     Landed,
     Landing,
+    Measured,
     Missed,
     Moved,
     NeedsYou,
@@ -38,6 +40,7 @@ from factory.events import (
     StationRetired,
     Steered,
     Undelivered,
+    Undone,
     Waiting,
     Withdrawn,
     Woke,
@@ -45,6 +48,7 @@ from factory.events import (
 )
 from factory.line import Line, Work
 from factory.reviews import FOUND_GOOD
+from factory.views.decisions import balanced
 from factory.views.screen import Style
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Green, Lost, Red, Verdict
@@ -161,6 +165,8 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             yield "line", "paused" if on else "goes on", "warn"
         case SeatsChanged(seats=seats, station=station):
             yield station or "line", f"has {count(seats, 'seat')} now", "plain"
+        case Decided() | Measured() | Undone():
+            yield from balanced(event)
         case StationRetired(station=station):
             yield station, "left the line", "warn"
         case Closing():
@@ -171,9 +177,9 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             about = "" if job is None or job in text else f"{job}: "
             doubt = what == "review" and not text.startswith(FOUND_GOOD)
             yield clean(what), f"{about}{clean(masked(text))}", "warn" if doubt else "dim"
-        case Reproduced(job=job, shown=shown, why=why):
+        case Reproduced(job=job, issue=issue, shown=shown, why=why):
             said = "shown" if shown else "not shown"
-            yield "tests", f"{job}: {said} to cure its issue: {clean(masked(why))}", "plain"
+            yield "tests", f"{job}: {said} to cure issue {issue}: {clean(masked(why))}", "plain"
         case Delivering(branch=name, commit=commit):
             yield "forge", f"pushes {commit[:12]} as {clean(name)}", "plain"
         case Delivered(pull=pull, jobs=jobs, operation=operation):

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from factory.pace.values import SPAWN
 from factory.views.rows import headline, per_model, spent
 from factory.views.schemas import JobRow, ReportDocument, StationRow
 from factory.wording import clean, span
@@ -25,16 +26,17 @@ def markdown(document: ReportDocument) -> str:
         f"### {plain(headline(document['run'], document['target'], document['counts']))}",
         plain(f"{span(document['seconds'])}, {spent(document['spend'])}"),
         plain(document["constraint"]["sentence"]),
-        _table(("job", "state", "tries", "time", "what"), [_job(row) for row in document["jobs"]]),
+        table(("job", "state", "tries", "time", "what"), [_job(row) for row in document["jobs"]]),
     ]
     for job, lines in failures.items():
         # An indented block ends with its indent: no line of an agent can close it.
         shown = "\n".join(f"    {clean(line)}" for line in lines)
         parts.append(f"**{plain(job)}**: {plain(titles.get(job, ''))}\n\n{shown}")
     parts += [plain(text) for text in per_model(document["models"])]
-    stations = [_station(row) for row in document["stations"] if row["visits"]]
+    came = (row for row in document["stations"] if row["visits"])
+    stations = [_station(row) for row in came if row["kind"] != SPAWN]
     heads = ("station", "seats", "busy", "waiting", "idle", "visits", "P")
-    parts.append(_table(heads, stations))
+    parts.append(table(heads, stations))
     return "\n\n".join(parts)
 
 
@@ -63,6 +65,7 @@ def _station(row: StationRow) -> tuple[str, ...]:
     )
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Give a Markdown table; its cells must be plain already."""
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,6 +1,7 @@
 """The rows that documents are made of: where one job is and why, a station, the gate."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -20,7 +21,7 @@ from factory.events import (
 )
 from factory.landing import position
 from factory.line import Line, Work, blocked_by, under_way, unmet
-from factory.pace import Limit, Pace
+from factory.pace.values import Limit, Pace
 from factory.views.schemas import (
     ForecastRow,
     GateRow,
@@ -33,7 +34,7 @@ from factory.views.schemas import (
 )
 from factory.wording import clean, count, failing, listed, masked, span
 from stations.contract import Spend
-from worktrees.names import JobId
+from worktrees.names import JobId, StationName
 
 ORDER: Final = (
     *("needs-you", "working", "dead", "gate", "resting", "waiting", "withdrawn"),
@@ -185,12 +186,13 @@ def spent(spend: SpendRow) -> str:
 
 def dollars(usd: str) -> str:
     """Give an amount as people read it: cents, and for less than ten of them two digits more."""
-    return f"{_amount(usd)} USD"
+    return f"{amount(usd)} USD"
 
 
-def _amount(usd: str) -> str:
-    amount = float(usd)
-    return f"{amount:.4f}" if 0 < amount < 0.1 else f"{amount:.2f}"  # noqa: PLR2004
+def amount(usd: str) -> str:
+    """Give the same without the currency."""
+    value = float(usd)
+    return f"{value:.4f}" if 0 < value < 0.1 else f"{value:.2f}"  # noqa: PLR2004
 
 
 def per_model(models: Sequence[ModelRow]) -> list[str]:
@@ -222,7 +224,7 @@ def forecast_total(rows: Sequence[ForecastRow]) -> str:
 
 def between(usd: Sequence[str] | None) -> str:
     """Give a low and a high amount."""
-    return "unknown" if usd is None else f"{_amount(usd[0])} to {_amount(usd[1])}"
+    return "unknown" if usd is None else f"{amount(usd[0])} to {amount(usd[1])}"
 
 
 def commit_of(work: Work) -> str | None:
@@ -280,6 +282,36 @@ def status_job(line: Line, work: Work, now: float, made: Tally = NO_CALL) -> Sta
         "failure": first_lines(work),
         "spend": spend_row(work.spend, made),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Who works where now: how many of how many seats, or runs of the gate, on which jobs."""
+
+    name: str
+    taken: int
+    seats: int
+    jobs: Sequence[str]
+
+
+def at_work(line: Line) -> list[Busy]:
+    """Give each station that works on something now, and the gate."""
+    at: dict[StationName, list[str]] = {}
+    for work in line.jobs.values():
+        if isinstance(work.place, Working):
+            at.setdefault(work.place.station, []).append(work.job.id)
+    rules, gate = line.rules, line.gate
+    rows = [
+        Busy(
+            name=name,
+            taken=len(jobs),
+            seats=min(rules.station(name).seats or rules.seats, rules.seats),
+            jobs=jobs,
+        )
+        for name, jobs in at.items()
+    ]
+    trials: list[str] = [job for run in gate.runs.values() for job in run.jobs]
+    return [*rows, Busy(name="gate", taken=len(gate.runs), seats=gate.slots, jobs=trials)]
 
 
 def gate_row(line: Line) -> GateRow:

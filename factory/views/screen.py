@@ -13,6 +13,7 @@ from factory.wording import block
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 WIDTH: Final = 80
 """Columns where no terminal says how many there are."""
@@ -86,6 +87,17 @@ class Table:
 Part = Cell | Table
 
 
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One line of a picture: texts in fields of so many columns, 0 for all that is left.
+
+    ``chosen`` draws the whole line the other way round.
+    """
+
+    fields: tuple[tuple[Cell, int], ...]
+    chosen: bool = False
+
+
 class Screen:
     """A stream that parts are drawn on."""
 
@@ -117,6 +129,22 @@ class Screen:
         """Draw these parts below each other."""
         for part in parts:
             self._console.print(_drawn(part), soft_wrap=isinstance(part, Cell) and self._loose)
+
+    def strips(self, strips: Sequence[Strip], width: int) -> list[str]:
+        """Give lines of exactly this many columns, ready for a terminal; nothing ever folds."""
+        from rich.text import Text
+
+        with self._console.capture() as drawn:
+            whole = Text("\n").join(_strip(strip, width) for strip in strips)
+            self._console.print(whole, soft_wrap=True, end="")
+        return drawn.get().split("\n")
+
+    def painted(self, parts: Sequence[Part], width: int) -> list[str]:
+        """Give parts as lines of at most this many columns, ready for a terminal."""
+        with self._console.capture() as drawn:
+            for part in parts:
+                self._console.print(_drawn(part), width=width)
+        return drawn.get().removesuffix("\n").split("\n")
 
     @contextmanager
     def live(self, draw: Callable[[], Sequence[Part]]) -> Iterator[None]:
@@ -173,6 +201,27 @@ def _drawn(part: Part) -> "RenderableType":
     for row in part.rows:
         grid.add_row(*(_cell(cell) for cell in row))
     return grid
+
+
+def _strip(strip: Strip, width: int) -> "Text":
+    from rich.text import Text
+
+    made, left = Text(style="reverse" if strip.chosen else ""), width
+    for cell, wide in strip.fields:
+        room = min(wide or left, left)
+        field = Text(block(cell.text).replace("\n", " "), style=_STYLES[cell.style])
+        field.truncate(room, overflow="ellipsis", pad=True)
+        made.append_text(field)
+        left -= room
+    made.truncate(width, pad=True)
+    return made
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Give a text as harmless lines of at most this many columns; no character is left out."""
+    from rich.cells import chop_cells
+
+    return [piece for line in block(text).split("\n") for piece in chop_cells(line, width) or [""]]
 
 
 def _cell(cell: Cell | tuple[Cell, ...]) -> "RenderableType":

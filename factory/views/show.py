@@ -8,6 +8,7 @@ from typing import Final, Protocol, TextIO
 
 from factory.events import Event, Noted
 from factory.line import Line
+from factory.pace.values import SPAWN
 from factory.reviews import FOUND_GOOD
 from factory.settings import Environment, environment
 from factory.views.board import Board, Lines
@@ -111,6 +112,11 @@ def status_parts(document: StatusDocument) -> list[Part]:
     ]
     if document["spend"]["calls"]:
         parts.append(Cell(f"so far: {spent(document['spend'])}"))
+    if document["suggestion"] is not None:
+        parts.append(Cell(document["suggestion"], "good"))
+    if document["alive"] and document["lead"] is not None and document["rest"]:
+        lead, rest = span(document["lead"]), span(document["rest"])
+        parts.append(Cell(f"about {rest} more; a job that begins now takes about {lead}", "dim"))
     if document["closing"] is not None:
         parts.append(Cell(f"closing: {document['closing']}", "warn"))
     elif document["paused"]:
@@ -151,8 +157,12 @@ def job_table(jobs: Sequence[StatusJob]) -> Table:
 
 
 def station_table(stations: Sequence[StationRow]) -> Table:
-    """Give stations with their seat-seconds; those that nothing ever came to are left out."""
-    seen = [row for row in stations if row["visits"] or row["queued"] or row["running"]]
+    """Give stations with their seat-seconds; those that nothing ever came to are left out.
+
+    So is what makes seats ready: its time is part of the others'.
+    """
+    came = (row for row in stations if row["visits"] or row["queued"] or row["running"])
+    seen = [row for row in came if row["kind"] != SPAWN]
     heads = ("SEATS", "BUSY", "WAITING", "IDLE", "VISITS", "MEAN", "P")
     return Table(
         (Column("STATION", wide=True), *(Column(head, right=True) for head in heads)),
@@ -212,6 +222,8 @@ def why(document: WhyDocument, screen: Screen | None = None) -> None:
 
 def inbox(document: InboxDocument, screen: Screen | None = None, *, now: float) -> None:
     """Show what waits for a person, oldest first, each with the line that answers it."""
+    if document["sentence"] is not None:
+        _out(screen).show(Cell(document["sentence"], "warn"), Cell(""))
     if not document["waiting"]:
         _out(screen).show(Cell("nothing waits for you"))
     for row in document["waiting"]:

@@ -292,6 +292,8 @@ def _blame(failed: Failed) -> str:
             return " (the provider told us to wait)"
         case "contract":
             return " (no valid report)"
+        case "full":
+            return " (the disk is full)"
         case "":
             return " (the machine's fault)" if failed.environment else ""
         case _:

@@ -81,6 +81,15 @@ class Spent:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What the calls of other runs in a day come to; one under way at the most it may take."""
+
+    tokens: int = 0
+    dollars: Decimal = Decimal(0)
+    seconds: float = 0.0
+
+
 class Record(Protocol):
     """Where calls are kept for good, from any thread; ModelError when that is not possible."""
 
@@ -100,7 +109,8 @@ class Record(Protocol):
 class Meter:
     """Reserves and settles calls, from any thread.
 
-    ``spent`` are the calls of before: those of the runs that go on and all of the present day.
+    ``spent`` are the calls of before: those of the runs that go on, and all of the present day that
+    ``elsewhere`` does not give, which is asked again whenever the day's budget decides.
     ``now`` gives seconds since the epoch. ``record`` has made a call durable when it returns, and
     ``settle`` returns only then; ``warn`` hears one line when an account is largely spent.
     """
@@ -114,12 +124,15 @@ class Meter:
         now: Callable[[], float],
         record: Record,
         warn: Callable[[str], None],
+        elsewhere: Callable[[float], Elsewhere] | None = None,
     ) -> None:
         self.prices = prices
         self.ceilings = ceilings
         self._now = now
         self._record = record
         self._warn = warn
+        self._elsewhere = elsewhere
+        self._others: dict[str, Elsewhere] = {}
         self._changed = threading.Condition()
         self._books: dict[tuple[str, ...], _Book] = {}
         self._attempts: dict[tuple[str, ...], Spent] = {}
@@ -150,6 +163,7 @@ class Meter:
             price = self.prices.of(model, at)
             dollars = Decimal(0) if price is None else price.most(tokens_in, tokens_out)
             with self._changed:
+                self._heed(at)
                 accounts = self._accounts(payer, at)
                 _refuse_late(accounts, payer, late=at >= (self.ceilings.until or math.inf))
                 if price is None:
@@ -179,7 +193,9 @@ class Meter:
     def left(self, payer: Payer) -> Left:
         """Give what a new call may still take: of all its accounts, the tightest."""
         with self._changed:
-            accounts = self._accounts(payer, self._now())
+            at = self._now()
+            self._heed(at)
+            accounts = self._accounts(payer, at)
             tokens = [
                 max(0, entry.budget.tokens - entry.book.tokens - entry.book.held_tokens)
                 for entry in accounts
@@ -237,14 +253,25 @@ class Meter:
             _charge(entry, call)
         self._count(call)
 
+    def _heed(self, at: float) -> None:
+        """Charge the day with what others have spent of it since the last look."""
+        if self._elsewhere is None or self.ceilings.day == Budget():
+            return
+        now, day = self._elsewhere(at), _day(at)
+        before = self._others.get(day, Elsewhere())
+        book = self._entry("day", self.ceilings.day, day).book
+        book.tokens += now.tokens - before.tokens
+        book.dollars += now.dollars - before.dollars
+        book.seconds += now.seconds - before.seconds
+        self._others[day] = now
+
     def _accounts(self, payer: Payer, at: float) -> "tuple[_Entry, ...]":
-        day = datetime.fromtimestamp(at, UTC).date().isoformat()
         station = self.ceilings.stations.get(payer.station, Budget())
         return (
             self._entry("job", payer.budget, payer.run, payer.job),
             self._entry("station", station, payer.run, payer.station),
             self._entry("run", self.ceilings.run, payer.run),
-            self._entry("day", self.ceilings.day, day),
+            self._entry("day", self.ceilings.day, _day(at)),
         )
 
     def _entry(self, name: Account, budget: Budget, *key: str) -> "_Entry":
@@ -585,6 +612,10 @@ def _sane(usage: Usage) -> Usage:
         cache_write_1h=_within(usage.cache_write_1h),
         requests=_within(usage.requests),
     )
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def _within(tokens: int) -> int:

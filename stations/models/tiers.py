@@ -1,5 +1,6 @@
 """Which model a tier means: stations name tiers, never vendors."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,6 +13,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "medium": "claude-sonnet-5-5",
     "large": "claude-opus-5-5",
 }
+_EFFORTLESS: Final = re.compile(r"claude-(?:haiku|sonnet|opus)-4")
+"""Older models refuse to be told an effort."""
 
 
 def resolve(model: str, raised: int, models: Mapping[str, str]) -> str:
@@ -34,3 +37,8 @@ def resolve(model: str, raised: int, models: Mapping[str, str]) -> str:
 def names(models: Mapping[str, str]) -> tuple[str, ...]:
     """Name every tier there is, those of the ladder first."""
     return (*LADDER, *sorted(set(models) - set(LADDER)))
+
+
+def effort(model: str, wanted: str) -> str | None:
+    """Give the effort that a model may be told; None when it takes none."""
+    return None if _EFFORTLESS.match(model) else wanted

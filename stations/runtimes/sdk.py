@@ -5,7 +5,6 @@ A reply is acted on only if it came whole, ended well and every input is valid; 
 policy and the tests decide what it is worth.
 """
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Final
 from stations.contract import Kind
 from stations.models.asking import Reply, Request
 from stations.models.caller import Caller
-from stations.models.tiers import resolve
+from stations.models.tiers import effort, resolve
 from stations.models.values import ModelError, Payer, Usage
 from stations.runtimes import journal, prompt
 from stations.runtimes.closing import End, broken_off
@@ -41,8 +40,6 @@ _MINUTES: Final = 120.0
 _ANEW: Final = 3
 _SEVERAL: Final = 2
 _EFFORTS: Final[Mapping[Kind, str]] = {Kind.READ: "low"}
-_NO_EFFORT: Final = re.compile(r"claude-(?:haiku|sonnet|opus)-4")
-"""Older models refuse to be told an effort."""
 _REMIND: Final = "Go on with the tools, or end with `finish` (or `escalate`): only these are seen."
 _CUT: Final = "Your answer was cut: it grew too long. Go on in smaller steps."
 _ANOTHER: Final = "Another job, in a fresh tree without the changes of the last one:"
@@ -109,7 +106,7 @@ class SdkSession:
             budget=assignment.budget,
         )
         self._prefix = prompt.prefix(spec.kind)
-        self._effort = None if _NO_EFFORT.match(self._model) else _EFFORTS.get(spec.kind, "medium")
+        self._effort = effort(self._model, _EFFORTS.get(spec.kind, "medium"))
         self._talk = Conversation()
         self._session = Session(
             job=assignment.job,

@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Literal
 
 from factory.crew import Answer
 from factory.ending import exit_code
@@ -373,7 +374,8 @@ class World:
                 account = self.rng.choice(["job", "station"])
                 return Failed(fault="spent", cause="budget", account=account)
             case 2:
-                return replace(FAULT, cause="denied", environment=True)
+                why: Literal["denied", "full"] = "denied" if draw < odds / 2 else "full"
+                return replace(FAULT, cause=why, environment=True)
             case 3:
                 return replace(FAULT, cause="limited", environment=True)
             case _:

@@ -151,7 +151,7 @@ class Watch:
         if not isinstance(outcome, Failed):
             return
         wanted = None
-        if outcome.cause == "denied" and work.author is None:
+        if outcome.cause in {"denied", "full"} and work.author is None:
             wanted = Reason.ENVIRONMENT
         elif outcome.cause == "budget" and outcome.account in {"run", "day"}:
             wanted = Reason.BUDGET
@@ -160,7 +160,7 @@ class Watch:
         if wanted is not None:
             assert line.closing is not None, f"{outcome} did not close the line"
             assert ORDER.index(line.closing.reason) <= ORDER.index(wanted), line.closing
-        if outcome.cause in {"denied", "limited"} or wanted is not None:
+        if outcome.cause in {"denied", "full", "limited"} or wanted is not None:
             now = line.jobs[work.job.id]
             assert not isinstance(now.place, Dead), f"{outcome} was blamed on {work.job.id}"
             assert now.raised == work.raised

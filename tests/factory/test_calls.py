@@ -13,7 +13,7 @@ from factory import calls
 from factory.calls import Calls, CallsError, Tally
 from factory.ledger import Ledger
 from stations.contract import Budget, Spend
-from stations.models.meter import LOST, Ceilings, Meter
+from stations.models.meter import LOST, Ceilings, Elsewhere, Meter
 from stations.models.prices import Prices
 from stations.models.values import Basis, Call, ModelError, Payer, Provider, Usage
 from tests.run import ROOT, run
@@ -85,14 +85,47 @@ def test_budgets_count_the_run_and_the_day_by_utc(tmp_path: Path) -> None:
         for each in (
             call("old", at=midnight - calls.DAY),
             call("late", of="r0", at=midnight - 1),
-            call("today", of="r0", at=midnight),
+            call("today", of="r0", at=midnight, seconds=1.5),
             call("now"),
         ):
             book.settle(each, None)
 
-        found = book.counted(RunId("r1"), NOON)
+        found, others = book.counted(RunId("r1")), book.elsewhere(RunId("r1"), NOON)
 
-    assert [each.job for each in found] == ["old", "today", "now"]
+    assert [each.job for each in found] == ["old", "now"]
+    assert others == Elsewhere(tokens=110, dollars=Decimal("0.01"), seconds=1.5)
+
+
+def test_a_day_is_shared_by_all_that_run_at_once(tmp_path: Path) -> None:
+    """What another run spends or is asking meanwhile leaves that much less, once and not twice."""
+    path = tmp_path / "ledger.sqlite"
+    mine = Payer(run=RunId("r1"), job=JobId("a"), station=StationName("code"), attempt=1)
+    provider = Provider(name="anthropic", base_url="https://api.example")
+    prices = Prices.load()
+    with Calls(path) as book, Calls(path) as beside:
+        meter = Meter(
+            prices=prices,
+            ceilings=Ceilings(day=Budget(tokens=1000)),
+            spent=book.counted(RunId("r1")),
+            now=lambda: float(NOON),
+            record=book,
+            warn=print,
+            elsewhere=lambda at: book.elsewhere(RunId("r1"), at),
+        )
+        assert meter.left(mine).tokens == 1000
+        row = beside.hold(call(of="split-1", usage=Usage(input=700)))
+        assert meter.left(mine).tokens == 300
+        with pytest.raises(ModelError, match="budget of this day") as caught:
+            meter.reserve(mine, provider, "claude-haiku-5-5", tokens_in=301, tokens_out=0)
+        assert caught.value.cause == "budget"
+        beside.settle(call(of="split-1", usage=Usage(input=100)), row)
+        assert meter.left(mine).tokens == 900
+        own = meter.reserve(mine, provider, "claude-haiku-5-5", tokens_in=500, tokens_out=0)
+        own.begin()
+        own.settle(Usage(input=400), seconds=1.0)
+        assert meter.left(mine).tokens == 500
+        beside.drop(beside.hold(call(of="split-1")))
+        assert meter.left(mine).tokens == 500
 
 
 def test_many_threads_write_beside_the_ledger(tmp_path: Path) -> None:
@@ -140,11 +173,11 @@ def test_what_is_asked_just_now_counts_for_budgets_and_is_no_call_yet(tmp_path: 
     with Calls(tmp_path / "ledger.sqlite") as book:
         row = book.hold(most)
         assert book.of_run(RunId("r1")) == ()
-        assert book.counted(RunId("r1"), NOON) == (most,)
+        assert book.counted(RunId("r1")) == (most,)
 
         book.settle(real, row)
 
-        assert book.of_run(RunId("r1")) == book.counted(RunId("r1"), NOON) == (real,)
+        assert book.of_run(RunId("r1")) == book.counted(RunId("r1")) == (real,)
         book.drop(book.hold(most))
         assert book.of_run(RunId("r1")) == (real,)
 
@@ -168,7 +201,7 @@ def test_a_call_under_way_when_its_process_was_killed_counts_in_full(tmp_path: P
         row = book.hold(call("d", of="r2"))  # of a process that lives
         assert book.lost(RunId("r3")) == (lost,)
         assert book.lost(RunId("r3")) == ()
-        assert book.counted(RunId("r1"), NOON)[:2] == (call("b"), lost)
+        assert book.counted(RunId("r1"))[:2] == (call("b"), lost)
         book.settle(call("d", of="r2"), row)
     assert calls.of_run(path, RunId("r1")) == (call("b"), lost)
 
@@ -224,7 +257,7 @@ def test_fifty_threads_spend_a_budget_on_record_to_the_last_token(tmp_path: Path
             thread.start()
         for thread in threads:
             thread.join()
-        kept = book.counted(RunId("r1"), NOON)
+        kept = book.counted(RunId("r1"))
 
     assert sum(each.usage.tokens for each in kept) == sum(took) <= most
     assert len(kept) == len(took) > 100

@@ -15,11 +15,14 @@ from factory.complaint import Complaint
 from factory.ending import exit_code
 from factory.events import Advanced, Delivered, Event, Landed, Placed
 from factory.forge import standing
+from factory.forge.texts import Strategy
 from factory.outgoing import Outgoing
 from factory.site import deliver_to
-from stations.contract import Job
+from factory.stacking import Size
+from factory.telling import Planned
+from stations.contract import Job, Wanted
 from tests.factory.post import TOY, Post, asked, post_at
-from worktrees.names import RunId
+from worktrees.names import JobId, RunId
 
 
 def enter(post: Post, patch: pytest.MonkeyPatch, login: str = "mona", level: str = "write") -> None:
@@ -49,7 +52,7 @@ def from_issue(post: Post, number: int, name: str = "gh-1") -> Job:
     """Give a job of an issue as it is now."""
     with delivering.connected(post.site, say=post.said.append) as forge:
         seen = standing.mark(forge.door.issue(number))
-    return asked(name, issue=number, seen=seen)
+    return asked(name, issues=(Wanted(number=number, seen=seen),))
 
 
 def test_many_deliveries_leave_one_pull_request_that_follows_the_run(post: Post) -> None:
@@ -350,7 +353,7 @@ def test_closing_words_need_a_reproduction(post: Post) -> None:
         body,
         post.line.reproduced,
     )
-    proofs = {str(job): proof.why for job, proof in post.line.reproduced.items()}
+    proofs = {str(job): proof.why for (job, _), proof in post.line.reproduced.items()}
     assert "brings no test" in proofs["untested"]
     assert "do not run at all" in proofs["imports"]
     assert "pass without the change" in proofs["passes"]
@@ -480,3 +483,39 @@ def test_doctor_says_of_a_token_that_cannot_push(
     [first, *_] = delivering.obstacles_of(post.site, deliver_to(post.site, RunId("run9")))
 
     assert (first.ok, first.stops, "write permission" in first.text) == (False, True, True)
+
+
+def test_what_a_plan_keeps_open_is_not_closed_and_only_what_landed_replaces_anything(
+    post: Post,
+) -> None:
+    """A person's "none" outranks every proof; nobody is thanked for work that nothing replaced."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    test = "grep -q cured src/core.py || { echo AssertionError: not cured; exit 1; }\n"
+    numbers = [post.hub.act("octocat").open(TOY, f"Bug {n}", "It breaks.") for n in range(2)]
+    issues = tuple(
+        Wanted(number=n, test=f"tests/test_{n}.sh", command=("sh", f"tests/test_{n}.sh"))
+        for n in numbers
+    )
+    one, two = asked("one", issues=issues), asked("two")
+    strategy = Strategy(digest="d" * 64, statement="One way.", replaces=((8, "ada"), (9, "bob")))
+    plan = Planned(
+        branches=("factory/pr/one-way",),
+        strategy=strategy,
+        limit=Size(files=50, lines=800),
+        replaces={8: (JobId("one"),), 9: (JobId("one"), JobId("two"))},
+        kept_open=frozenset({numbers[1]}),
+    )
+    post.courier = replace(post.courier, plan=plan)
+    post.record(Placed(jobs=(one, two)))
+    post.land(one, **{"src/core.py": "cured\n", **{f"tests/test_{n}.sh": test for n in numbers}})
+
+    assert post.deliver() == ()
+
+    body = post.body(post.pulls()[0][0])
+    assert re.findall(r"^(?:Fixes|Refs) #\d+$", body, re.MULTILINE) == [
+        f"Fixes #{numbers[0]}",
+        f"Refs #{numbers[1]}",
+    ]
+    assert body.count("passes |") == len(numbers)
+    assert re.findall(r"Supersedes #\d+", body) == ["Supersedes #8"]

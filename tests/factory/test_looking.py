@@ -12,7 +12,7 @@ import pytest
 
 from factory.__main__ import COMMANDS
 from factory.cli.app import app, command, run
-from factory.events import Closed, Noted
+from factory.events import Closed, Noted, Steered
 from factory.ledger import Ledger
 from stations.contract import Escalated, Failed
 from tests.conftest import Commit
@@ -20,7 +20,7 @@ from tests.factory.planted import Tale, book_of, job, plant
 from tests.run import ROOT, end, start
 from worktrees.git import Repository
 from worktrees.lock import owner_lock
-from worktrees.names import Oid, RunId, salvage_ref
+from worktrees.names import JobId, Oid, RunId, salvage_ref
 
 TOKEN = "ghp_" + "a1B2" * 9
 Say = pytest.CaptureFixture[str]
@@ -487,3 +487,22 @@ def test_help_is_quick_because_it_loads_no_door(repository: Repository) -> None:
     assert repository.checkout is not None
     assert b"factory status" in out
     assert heavy & set(err.decode().split()) == set()
+
+
+def test_the_inbox_says_when_a_person_is_what_limits_the_line(
+    repository: Repository, base: Oid, capsys: Say
+) -> None:
+    """Where answers take longest the inbox begins with that sentence; else it has none."""
+    names = [JobId(f"j{n:02}") for n in range(20)]
+    needs = [(), *((name,) for name in names)]
+    jobs = (job(name, needs=need) for name, need in zip(names, needs, strict=False))
+    tale = Tale(*jobs, base=base, seats=1)
+    for name in names:
+        tale.finish(name, Escalated(reason="may I?"))
+        tale.tell(Steered(job=name, text="go on"), after=500)
+        tale.done(name).compose().test().compose(known=True).land()
+    plant(repository, "r1", tale.book)
+
+    assert str(document(repository, capsys, "inbox")["sentence"]).startswith("you limit the line")
+    assert told(repository, "inbox") == 0
+    assert capsys.readouterr().out.startswith("you limit the line (factory inbox)")

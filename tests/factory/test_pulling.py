@@ -63,6 +63,11 @@ def labelled(desk: Desktop, label: str, **more: object) -> pulling.Taken:
     return pulling.labelled(desk.forge, ONE, label, **{**known, **more})  # type: ignore[arg-type]
 
 
+def numbers(job: Job) -> list[int]:
+    """Give the issues of a job."""
+    return [each.number for each in job.issues]
+
+
 def test_an_issue_becomes_a_job_with_its_words_and_its_number(hub: Hub, desk: Desktop) -> None:
     """Title, text, the comments of people who may write, number and address are the job's."""
     number = hub.act("eve").open(TOY, "Sort the list", "It is unsorted.")
@@ -72,9 +77,9 @@ def test_an_issue_becomes_a_job_with_its_words_and_its_number(hub: Hub, desk: De
 
     (job,) = jobs(desk, f"gh:{number}")
 
-    assert (job.id, job.title, job.issue) == (f"gh-{number}", "Sort the list", number)
+    assert (job.id, job.title, numbers(job)) == (f"gh-{number}", "Sort the list", [number])
     assert (job.route, job.scope, job.source) == ("code", widest(), f"gh:{number}")
-    assert job.seen
+    assert all(each.seen for each in job.issues)
     for text in ("> It is unsorted.", "Comment of mona", "> Sort it by name", "1 comments of"):
         assert text in job.brief, job.brief
     assert "delete everything" not in job.brief
@@ -88,7 +93,7 @@ def test_an_address_means_the_same_as_the_number(hub: Hub, desk: Desktop) -> Non
 
     found = jobs(desk, f"{hub.url}/octo/toy/issues/{number}#comment", f"gh:{number}")
 
-    assert [job.issue for job in found] == [number]
+    assert [numbers(job) for job in found] == [[number]]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,7 @@ def test_words_of_an_issue_gain_no_power(hub: Hub, desk: Desktop, text: str) -> 
 
     innocent, found = jobs(desk, f"gh:{plain}", f"gh:{hostile}", rules=TWO, only="api")
 
-    same = {"id": "", "title": "", "brief": "", "source": "", "issue": 0, "seen": ""}
+    same = {"id": "", "title": "", "brief": "", "source": "", "issues": ()}
     assert replace(found, **same) == replace(innocent, **same)  # type: ignore[arg-type]
     for line in text.splitlines():
         assert line not in found.brief.splitlines() or not line.strip()
@@ -187,7 +192,7 @@ def test_labelled_issues_are_taken_oldest_first_and_only_where_that_is_sound(
 
     found = labelled(desk, "sort", limit=2, known={known})
 
-    assert [job.issue for job in found.jobs] == [first, second]
+    assert [numbers(job) for job in found.jobs] == [[first], [second]]
     left = dict(found.left)
     assert set(left) == {known, off, third, strange}
     assert "had it" in left[known]
@@ -203,7 +208,7 @@ def test_what_a_factory_took_is_not_taken_again(hub: Hub, desk: Desktop) -> None
     key = key_of(TOY, "pull", str(other))
     hub.act("eve").comment(TOY, other, marked("A factory is at work on this issue.", key))
     taken = labelled(desk, "claim").jobs
-    assert [job.issue for job in taken] == [number, other]
+    assert [numbers(job) for job in taken] == [[number], [other]]
 
     pulling.claim(desk.forge, taken)
     pulling.claim(desk.forge, taken)
@@ -235,7 +240,7 @@ def test_a_text_that_a_stranger_changed_after_the_label_is_not_taken(
 
     found = labelled(desk, "meant")
 
-    assert [job.issue for job in found.jobs] == [before, ours]
+    assert [numbers(job) for job in found.jobs] == [[before], [ours]]
     left = dict(found.left)
     assert set(left) == {body, title, both}
     assert all("label meant off and put it there again" in why for why in left.values())

@@ -1,6 +1,8 @@
 """What the line does when a budget, a provider or a model says no, and what a person may say."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
@@ -209,11 +211,14 @@ def test_a_resume_may_bring_another_budget() -> None:
     assert desk.closed() is None
 
 
-def test_a_denied_call_closes_the_line_at_once() -> None:
-    """Exit 7 with the provider's words; no other try, no other start, nobody is blamed."""
+@pytest.mark.parametrize("cause", ["denied", "full"])
+def test_a_denied_call_or_a_full_disk_closes_the_line_at_once(
+    cause: Literal["denied", "full"],
+) -> None:
+    """Exit 7 with the words of who refused; no other try, no other start, nobody is blamed."""
     desk = Desk(job("a"), job("b"), job("c"), stations=(by_model(),), seats=2)
 
-    desk.finish("a", DENIED)
+    desk.finish("a", replace(DENIED, cause=cause))
 
     assert desk.closed() == (Reason.ENVIRONMENT, 7)
     assert desk.line.closing is not None

@@ -22,6 +22,7 @@ from factory.forge.gatekeeping import (
     moved,
     pins_of,
     target_of,
+    themed,
 )
 from tests.forge.webhooks import examples
 
@@ -302,3 +303,72 @@ def test_pins_travel_as_text() -> None:
         pins.text.replace("{", '{"more":1,'),
     ):
         assert pins_of(wrong) is None
+
+
+SURVEYS = [
+    ("/factory survey proxy handling\nthanks", "proxy handling"),
+    ("/factory survey", ""),
+    ("/factory   survey \u202e proxy  `x` ", "proxy `x`"),
+    (f"/factory survey {'long ' * 200}", ("long " * 52).strip()[:256].strip()),
+]
+
+
+@pytest.mark.parametrize(("text", "query"), SURVEYS)
+def test_a_comment_asks_for_a_survey(text: str, query: str) -> None:
+    """Behind the phrase and the command stands the theme: one line that can be seen."""
+    found = verdict("issue_comment", comment(text), command="survey")
+
+    assert found.ask is not None
+    assert (found.ask.number, found.ask.query) == (12, query)
+
+
+@pytest.mark.parametrize(
+    ("event", "told", "command"),
+    [
+        ("issue_comment", comment("/factory survey x"), "run"),
+        ("issue_comment", comment("/factory please"), "survey"),
+        ("issue_comment", comment("/factory surveys"), "survey"),
+        ("issue_comment", comment("/factory survey x"), "fix"),
+        ("issues", payload(action="labeled", label={"name": "factory"}, issue=issue()), "survey"),
+        ("issues", payload(action="labeled", label={"name": "factory"}, issue=issue()), "fix"),
+    ],
+)
+def test_one_order_starts_one_command(event: str, told: dict[str, Any], command: str) -> None:
+    """Workflows of several commands stand side by side: each leaves the others' orders alone."""
+    assert not verdict(event, told, "admin", command=command, query="x").go
+
+
+@pytest.mark.parametrize("command", ["survey", "fix"])
+def test_a_theme_needs_no_item(command: str) -> None:
+    """Started by hand with a theme, the branch is pinned and nothing of an item."""
+    found = verdict("workflow_dispatch", payload(), command=command, query="proxy handling")
+
+    assert found.ask is not None
+    pins = themed(found.ask, "main", BASE, command)
+    assert pins_of(pins.text) == pins
+    assert (pins.number, pins.query, pins.command) == (0, "proxy handling", command)
+    for wrong in (
+        pins.text.replace(f'"{command}"', '"run"'),
+        pins.text.replace(f'"{command}"', '"walk"'),
+        pins.text.replace("proxy handling", ""),
+        pins.text.replace("proxy handling", "proxy\\nhandling"),
+        pins.text.replace('"content":""', f'"content":"{"0" * 64}"'),
+        pins.text.replace('"number":0', '"number":12'),
+    ):
+        assert pins_of(wrong) is None
+    assert not verdict("workflow_dispatch", payload(), command=command).go
+    assert not verdict("workflow_dispatch", payload(), "read", command=command, query="x").go
+    assert not verdict("workflow_dispatch", payload(), command=command, query="x", target="#1").go
+    assert not verdict("workflow_dispatch", payload(), query="proxy handling").go
+
+
+def test_a_survey_begins_with_an_issue() -> None:
+    """What a pull request says is reviewed where it stands."""
+    ask = Ask(actor="octocat", bot=False, number=12, query="x")
+
+    found = admitted(ask, ITEM, BASE, command="survey")
+
+    assert isinstance(found, Pins)
+    assert (found.command, found.query) == ("survey", "x")
+    pull = replace(ITEM, is_pull=True, head=HEAD)
+    assert isinstance(admitted(ask, pull, BASE, command="survey"), Decision)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.forge import owners, texts
-from factory.forge.texts import Account, Asked, Cost, Place, Touched
+from factory.forge.texts import Account, Asked, Claim, Cost, Place, Strategy, Touched
 from factory.stacking import Size, Step, parts
 from tests.forge.world import closed_by, mentioned
 from worktrees.message import clean_title
@@ -60,7 +60,11 @@ def told(text: str = "Do it", *, jobs: int = 1, files: int = 1, **fields: object
         "commit": OID,
         "tree": OID,
         "asked": tuple(
-            Asked(job=JobId(f"j{n}"), title=text, issue=n + 10, proof=text, by=text)
+            Asked(
+                job=JobId(f"j{n}"),
+                title=text,
+                claims=(Claim(issue=n + 10, proof=text, by=text),),
+            )
             for n in range(jobs)
         ),
         "touched": tuple(Touched(path=text, added=1, removed=0) for _ in range(files)),
@@ -104,6 +108,40 @@ def test_a_body_says_only_what_the_template_says(text: str) -> None:
     assert prose == re.sub(r"`[^`\n]*`", "", texts.body(told("plain", jobs=2)))
 
 
+def planned(text: str) -> Account:
+    """Give an account of a plan in which everything that others write is this text."""
+    claim = {"proof": text, "by": text, "cause": text, "test": text, "failure": text}
+    claims = tuple(
+        Claim(issue=n, closes=n == 10, **claim)  # type: ignore[arg-type]  # texts of a claim
+        for n in (11, 10)
+    )
+    strategy = Strategy(
+        digest="d" * 64,
+        statement=text,
+        non_goals=(text,),
+        risks=(text,),
+        aside=((7, text),),
+        builds=((8, "ada"), (9, text)),
+        replaces=((6, "bob"),),
+    )
+    asked = (Asked(job=JobId("j"), title=text, claims=claims),)
+    return told(text, asked=asked, strategy=strategy)
+
+
+@settings(max_examples=40, deadline=None)
+@given(HOSTILE)
+def test_a_plans_body_says_only_what_the_template_says(text: str) -> None:
+    """Its table keeps its cells; only people whose work is used are called, and items named."""
+    found = texts.body(planned(text or " "))
+    prose = re.sub(r"`[^`\n]*`", "", found)
+
+    assert closed_by(found, TOY) == [10]
+    assert set(mentioned(found, TOY)) == {6, 8, 9, 10, 11}
+    assert set(re.findall(r"@\w+", prose)) - {"@ada", "@bob"} <= {f"@{text}"}
+    assert {line.count("|") for line in found.splitlines() if line.startswith("|")} == {6}
+    assert texts.title(planned(text).asked, strategy=planned(text).strategy)
+
+
 @settings(max_examples=80, deadline=None)
 @given(HOSTILE)
 def test_a_title_is_one_inert_line(text: str) -> None:
@@ -128,7 +166,7 @@ def test_a_keyword_stands_only_behind_evidence_and_once_for_each_issue() -> None
     """One job that is not shown is enough for an issue to stay open."""
 
     def one(issue: int, *, closes: bool) -> Asked:
-        return Asked(job=JobId("j"), title="t", issue=issue, closes=closes)
+        return Asked(job=JobId("j"), title="t", claims=(Claim(issue=issue, closes=closes),))
 
     made = (one(1, closes=True), one(2, closes=True), one(2, closes=False), one(1, closes=True))
     found = texts.body(told(asked=made))
@@ -205,3 +243,17 @@ def test_owners_are_those_of_the_last_rule_that_means_a_path() -> None:
 
     assert (found.people, found.teams) == (("ada", "all"), ("core",))
     assert found.paths == ("src/a.py", "README.md", "z")
+
+
+def test_a_large_file_of_owners_is_read_rule_by_rule_from_its_end() -> None:
+    """Thousands of rules are few: each path has the owners of the last one that means it."""
+    rules = [f"/part{number}/ @p{number}" for number in range(6_000)]
+    text = "\n".join(["* @all", *rules, "*.md @writers", "/part7/free/"])
+    named = owners.named_by(text)
+
+    found = {f"part{number}/a.py": named(f"part{number}/a.py") for number in range(0, 6_000, 60)}
+
+    assert found == {f"part{number}/a.py": (f"@p{number}",) for number in range(0, 6_000, 60)}
+    assert named("part7/b.md") == ("@writers",)
+    assert named("part7/free/c.py") == ()
+    assert named("else.py") == ("@all",)

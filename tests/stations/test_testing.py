@@ -32,7 +32,7 @@ from tests.conftest import commit_files, make_repository
 from tests.run import run
 from tests.stations.benches import PATH, RUN, base_of, bench_at
 from tests.stations.boxes import OnImage
-from worktrees.names import JobId, Oid, StationName
+from worktrees.names import JobId, Oid, RunId, StationName
 from worktrees.scope import Scope
 
 
@@ -136,6 +136,9 @@ def test_the_key_changes_with_whatever_decides_a_verdict(bench: Bench) -> None:
     assert composed(bench, [suite("false")], work).key != first
     other = replace(bench, surroundings=Surroundings(path=PATH, scratch=("build",)))
     assert composed(other, [suite("true")], work).key != first
+    runs = (bench.run, RunId("another"))
+    alone = [replace(bench, anew=True, run=run) for run in runs]
+    assert len({first, *(composed(each, [suite("true")], work).key for each in alone)}) == 3
     on_image = replace(bench, sandbox=OnImage(image="one"))
     assert composed(on_image, [suite("true")], work).key != first
 

@@ -7,6 +7,7 @@ import re
 import signal
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -52,6 +53,7 @@ class Works:
     hub: Hub
     token: str
     issues: tuple[int, ...]
+    full: str = TOY
     kills: list[Killed] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
 
@@ -72,21 +74,23 @@ class Works:
         found: dict[str, Any] = json.loads(ran.out)
         return found
 
-    def kill(self, dice: random.Random, *, most: int) -> bool:
+    def kill(self, dice: random.Random, *, most: int, longest: float = 2.5) -> bool:
         """Start it and kill it after some requests, or some time; say whether it lived till then.
 
-        ``most`` requests are about what the process would make.
+        ``most`` requests are about what the process would make, ``longest`` about its seconds.
         """
         words = [*self.next(), "--trust", "--json"]
         env = environment(**self.user.env, **self.env)
         wanted = dice.randint(0, most)
-        pause = dice.uniform(0, 0.15) if wanted else dice.uniform(0.2, 2.5)
+        pause = dice.uniform(0, 0.15) if wanted else dice.uniform(0.2, longest)
         seen = len(self.hub.log)
         child = Warm(words, cwd=self.user.checkout, env=env)
         try:
             while child.poll() is None and len(self.hub.log) < seen + wanted:
                 threading.Event().wait(0.002)
-            threading.Event().wait(pause)
+            ends = time.monotonic() + pause
+            while child.poll() is None and time.monotonic() < ends:
+                threading.Event().wait(0.002)
             alive = child.poll() is None
             child.send_signal(signal.SIGKILL)
             self.said += child.communicate(timeout=30)
@@ -99,14 +103,28 @@ class Works:
             self.kills.append(Killed(requests=len(made), last=last, delivering=delivering))
         return alive
 
+    def kill_after(self, words: Sequence[str], seconds: float) -> bool:
+        """Start a command and kill it after some time; say whether it lived till then."""
+        env = environment(**self.user.env, **self.env)
+        child = Warm([*words, "--json"], cwd=self.user.checkout, env=env)
+        try:
+            with suppress(TimeoutError):
+                child.wait(timeout=seconds)
+            alive = child.poll() is None
+            child.send_signal(signal.SIGKILL)
+            self.said += child.communicate(timeout=30)
+        finally:
+            end(child)
+        return alive
+
     def pulls(self) -> list[tuple[str, Pull]]:
         """Give body and record of each pull request, oldest first."""
-        found = self.hub.repo(TOY).pulls()
+        found = self.hub.repo(self.full).pulls()
         return [(issue.body or "", pull) for issue, pull in found]
 
     def duplicates(self) -> dict[str, int]:
         """Count what the forge has more than once of: comments, pull requests, branches."""
-        repo = self.hub.repo(TOY)
+        repo = self.hub.repo(self.full)
         heads = Counter(pull.head_ref for _, pull in repo.pulls())
         named = Counter(
             number for body, _ in self.pulls() for number in set(re.findall(r"issue #(\d+)", body))
@@ -132,11 +150,11 @@ class Works:
         for root in (self.user.checkout, self.user.home, self.hub.place):
             files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
             found += [str(path) for path in files if _holds(path.read_bytes(), forms)]
-        for bare in (self.user.checkout, self.hub.repo(TOY).bare.path):
+        for bare in (self.user.checkout, self.hub.repo(self.full).bare.path):
             words = ["git", "cat-file", "--batch", "--batch-all-objects"]
             if _holds(run(words, cwd=bare).out, forms):
                 found.append(f"an object in {bare}")
-        repo = self.hub.repo(TOY)
+        repo = self.hub.repo(self.full)
         texts = [body for body, _ in self.pulls()]
         texts += [comment.body for comment in repo.comments.values()]
         texts += [one.path + json.dumps(one.query) for one in self.hub.log]

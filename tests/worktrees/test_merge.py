@@ -202,6 +202,7 @@ def test_a_signature_comes_from_the_users_own_configuration(checkout, tmp_path):
         ("a\u202eb\x1b[31m\tc", "a b [31m c"),
         ("Fix it [skip ci] now", "Fix it now"),
         ("fix: keep conventional titles", "fix: keep conventional titles"),
+        ("Fixes:#12, ask @mona (mona@example.org)", "Fixes:no. 12, ask @ mona (mona@example.org)"),
         ("w" * 300, "w" * 100),
         ("\x00 \n", ""),
     ],
