@@ -1,4 +1,4 @@
-"""What people ask of a line: words to a job, a kill, another try, seats, a station less."""
+"""What people ask of a line: words to a job, a kill, another try, seats."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,19 +11,16 @@ from factory.events import (
     Landed,
     NeedsYou,
     Proposed,
-    Resting,
     Salvage,
     Stop,
     Tell,
-    Waiting,
     Withdrawn,
     Working,
 )
 from factory.feeding import arrive, feed
-from factory.reviews import pass_on
 from factory.state import by_model
 from factory.turn import Turn
-from stations.contract import Job, Kind
+from stations.contract import Job
 from worktrees.names import JobId, StationName
 from worktrees.scope import Scope, faults
 
@@ -119,20 +116,3 @@ def seats_changed(turn: Turn, seats: int, station: StationName | None) -> None:
         )
         rules = replace(rules, stations=stations)
     turn.line = replace(turn.line, rules=rules)
-
-
-def retired(turn: Turn, station: StationName, heir: StationName | None) -> None:
-    """Take an optional station out; what waits there goes to its heir or waits for a person."""
-    if not turn.knows(station) or turn.line.rules.station(station).required:
-        return  # iron rule: a required station is never retired by the factory
-    if turn.line.rules.station(station).kind is Kind.REVIEW:
-        turn.shut(station, "it left the line")
-    for work in tuple(turn.line.jobs.values()):
-        if work.station == station and isinstance(work.place, Waiting | Resting):
-            if work.midway:
-                pass_on(turn, work, f"station {station} left the line")
-            elif heir is not None and turn.knows(heir):
-                turn.hand_off(work, heir, f"station {station} left the line")
-            else:
-                question = f"station {station} left the line: where should this go?"
-                turn.put(work.job.id, NeedsYou(question=question))

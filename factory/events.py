@@ -364,24 +364,6 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeatsChanged:
-    """The line has another number of seats, over all stations or at one."""
-
-    seats: int
-    station: StationName | None = None
-    kind: Literal["seats-changed"] = "seats-changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationRetired:
-    """An optional station left the line; its jobs go to ``heir`` or wait for a person."""
-
-    station: StationName
-    heir: StationName | None = None
-    kind: Literal["station-retired"] = "station-retired"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """Somebody decided to change the line, or only suggested it (not ``applied``).
 
@@ -565,8 +547,6 @@ Event = (
     | Killed
     | Retried
     | Paused
-    | SeatsChanged
-    | StationRetired
     | Decided
     | Measured
     | Undone

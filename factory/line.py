@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from factory import adjusting, landing
-from factory.asking import killed, retired, retried, seats_changed, steered
+from factory.asking import killed, retried, steered
 from factory.events import (
     Action,
     Advanced,
@@ -39,9 +39,7 @@ from factory.events import (
     Resting,
     Resumed,
     Retried,
-    SeatsChanged,
     Started,
-    StationRetired,
     Steered,
     Undelivered,
     Undone,
@@ -119,10 +117,6 @@ def _take(turn: Turn, event: Event) -> None:
         case Paused(on=on):
             turn.line = replace(turn.line, paused=on)
             feed(turn, landing.Paused(paused=turn.line.gated))
-        case SeatsChanged(seats=seats, station=station):
-            seats_changed(turn, seats, station)
-        case StationRetired(station=station, heir=heir):
-            retired(turn, station, heir)
         case Decided():
             adjusting.decided(turn, event)
         case Measured():

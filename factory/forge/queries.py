@@ -86,11 +86,6 @@ mutation ($id: ID!, $how: PullRequestMergeMethod!, $sha: GitObjectID!) {
   ) { clientMutationId }
 }
 """
-NO_AUTO_MERGE: Final = """
-mutation ($id: ID!) {
-  disablePullRequestAutoMerge(input: {pullRequestId: $id}) { clientMutationId }
-}
-"""
 ENQUEUE: Final = """
 mutation ($id: ID!, $sha: GitObjectID!) {
   enqueuePullRequest(input: {pullRequestId: $id, expectedHeadOid: $sha}) { clientMutationId }

@@ -110,10 +110,6 @@ class Writing(Wire):
         given = {"id": pull.node, "how": how.upper(), "sha": sha}
         self._query(queries.AUTO_MERGE, given, writes=True)
 
-    def disable_auto_merge(self, pull: Pull) -> None:
-        """Let the forge not merge it by itself."""
-        self._query(queries.NO_AUTO_MERGE, {"id": pull.node}, writes=True)
-
     def enqueue(self, pull: Pull, *, sha: str) -> None:
         """Put this commit into the merge queue of its base branch."""
         self._query(queries.ENQUEUE, {"id": pull.node, "sha": sha}, writes=True)

@@ -35,9 +35,7 @@ from factory.events import (
     Resting,
     Resumed,
     Retried,
-    SeatsChanged,
     Started,
-    StationRetired,
     Steered,
     Undelivered,
     Undone,
@@ -163,12 +161,8 @@ def _event(before: Line | None, line: Line, event: Event) -> Iterator[Said]:
             yield "you", f"put {job} back on the line", "plain"
         case Paused(on=on):
             yield "line", "paused" if on else "goes on", "warn"
-        case SeatsChanged(seats=seats, station=station):
-            yield station or "line", f"has {count(seats, 'seat')} now", "plain"
         case Decided() | Measured() | Undone():
             yield from balanced(event)
-        case StationRetired(station=station):
-            yield station, "left the line", "warn"
         case Closing():
             yield from _closing(event)
         case Resumed(tip=tip):

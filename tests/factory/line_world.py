@@ -12,12 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log, sqrt
 
-from factory.changes import Change, LimitWip, Order, Replace, Restore, Retire, Sample, SetSeats
+from factory.changes import (
+    Change,
+    LimitWip,
+    Option,
+    Order,
+    Replace,
+    Restore,
+    Retire,
+    Sample,
+    SetSeats,
+)
 from factory.events import Decided, Measured, Undone
 from factory.pace.catalogue import Policy
 from factory.pace.controller import Look, Memory, Past, Verdict, look
 from factory.pace.demand import visits_per_change
+from factory.pace.judging import inputs
 from factory.pace.layout import AtWork, Layout, Spot
+from factory.pace.odds import limit
 from factory.pace.values import LANDED, START, Chance, Move, Pace, Ship, StationPace, Visit
 from worktrees.names import JobId
 
@@ -447,3 +459,12 @@ def random_plan(seed: int, *, cv: tuple[float, float] = (0.3, 1.0)) -> Plan:
 def rate(ships: Sequence[Ship]) -> float:
     """Give landings per hour."""
     return (len(ships) - 1) / (ships[-1].at - ships[0].at) * 3600
+
+
+def decision(number: int, change: Change, back: Change | None = None) -> Decided:
+    """Give a decision that was applied."""
+    world = World(reference(), 0)
+    pace = world.pace()
+    option = Option(name=change.kind, change=change, why="a test", alone=True)
+    known = inputs(pace, limit(pace, chance(1)))
+    return Decided(number=number, by="a test", applied=True, chosen=option, inputs=known, back=back)

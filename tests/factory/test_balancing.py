@@ -13,7 +13,6 @@ from factory.balancing import Balancer, balancing, take_back
 from factory.changes import (
     Change,
     LimitWip,
-    Option,
     Order,
     Reorder,
     Replace,
@@ -28,11 +27,11 @@ from factory.events import (
     Decided,
     Event,
     InGate,
+    Measured,
     NeedsYou,
     Noted,
     OpenHours,
     Resting,
-    SeatsChanged,
     Stop,
     Undone,
     Waiting,
@@ -43,14 +42,13 @@ from factory.ledger import Ledger, Letter
 from factory.line import opened, replay, step
 from factory.meter import Meter, measured, open_within
 from factory.pace.catalogue import Policy
-from factory.pace.judging import inputs
 from factory.pace.odds import limit
 from factory.pace.sentence import sentence
 from factory.pace.values import PROVIDER
 from factory.shift import Mail
 from stations.contract import Agent, Done, Failed, Kind, Reviewed, Spend, StationSpec
 from tests.factory import line_sim
-from tests.factory.line_world import World, chance, reference
+from tests.factory.line_world import chance, decision
 from tests.factory.planted import Tale, job, oid, station
 from worktrees.names import JobId, StationName
 from worktrees.scope import Scope
@@ -59,15 +57,6 @@ SH = Agent(runtime="command", run=("agent",))
 API = station("api", Kind.CODE, agent=SH)
 LOOK = station("look", Kind.REVIEW, agent=SH, required=False)
 TESTS = station("tests", Kind.TEST, run=("pytest",))
-
-
-def decision(number: int, change: Change, back: Change | None = None) -> Decided:
-    """Give a decision that was applied."""
-    world = World(reference(), 0)
-    pace = world.pace()
-    option = Option(name=change.kind, change=change, why="a test", alone=True)
-    known = inputs(pace, limit(pace, chance(1)))
-    return Decided(number=number, by="a test", applied=True, chosen=option, inputs=known, back=back)
 
 
 def line_of(*stations: StationSpec, jobs: int = 3, **rules: object) -> Tale:
@@ -424,7 +413,9 @@ def test_an_option_that_the_line_went_past_is_refused() -> None:
     shown = balancing(tale.line, tale.book, policy, tale.at).options
     tale.tell(decision(1, SetSeats(seats=4), SetSeats(seats=1)))
     tale.tell(Undone(number=1, by="a test", why="a test"))
-    tale.tell(SeatsChanged(seats=3))
+    widened = decision(2, SetSeats(seats=3), SetSeats(seats=1))
+    tale.tell(widened)
+    tale.tell(Measured(number=2, after=widened.inputs, effect="even", why="a test"))
     loop = Balancer(policy, tale.book)
     two, four = (next(o for o in shown if o.name == f"seats-{n}") for n in (2, 4))
     back = replace(two, change=Restore(station=StationName("api")))

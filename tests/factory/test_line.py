@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from factory.changes import Retire, SetSeats
 from factory.events import (
     AwaitVerdict,
     Closing,
@@ -23,9 +24,7 @@ from factory.events import (
     Resumed,
     Retried,
     Salvage,
-    SeatsChanged,
     Start,
-    StationRetired,
     Steered,
     Stop,
     TestTree,
@@ -53,6 +52,7 @@ from stations.contract import (
     Unchanged,
 )
 from tests.factory.desk import BASE, Desk, job, station
+from tests.factory.line_world import decision
 from worktrees.names import JobId, Oid, StationName
 
 
@@ -68,7 +68,7 @@ def test_more_seats_start_more_jobs_at_once() -> None:
     """A change of seats takes effect with the next step."""
     desk = Desk(*[job(f"j{n}") for n in range(5)], seats=1)
 
-    desk.send(SeatsChanged(seats=3))
+    desk.send(decision(1, SetSeats(seats=3)))
 
     assert len(desk.started()) == 2
 
@@ -433,12 +433,12 @@ def test_a_required_station_is_never_retired() -> None:
     """The iron rule holds in the line itself; an optional one gives its jobs to its heir."""
     stations = (station("code", required=True, seats=1), station("heir"))
     desk = Desk(job("a"), job("b"), stations=stations)
-    desk.send(StationRetired(station=StationName("code"), heir=StationName("heir")))
+    desk.send(decision(1, Retire(station=StationName("code"))))
     assert desk.started() == []
 
     optional = (station("code", required=False, seats=1), station("heir"))
     desk = Desk(job("a"), job("b"), stations=optional)
-    desk.send(StationRetired(station=StationName("code"), heir=StationName("heir")))
+    desk.send(decision(1, Retire(station=StationName("code"))))
     assert desk.started() == ["b"]
 
 

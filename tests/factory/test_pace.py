@@ -4,13 +4,13 @@ import random
 
 import pytest
 
+from factory.changes import SetSeats
 from factory.events import (
     Closed,
     Delivered,
     NeedsYou,
     PullMerged,
     Resumed,
-    SeatsChanged,
     Steered,
     Woke,
 )
@@ -21,6 +21,7 @@ from factory.pace.sentence import sentence
 from factory.pace.values import LANDED, Chance, Pace, StationPace
 from stations.contract import Agent, Escalated, Failed, Kind
 from tests.factory.line_sim import simulate
+from tests.factory.line_world import decision
 from tests.factory.planted import Tale, job, oid, station
 from worktrees.names import JobId
 
@@ -317,7 +318,8 @@ def test_stations_with_our_own_names_keep_apart() -> None:
 
 def test_seats_that_change_count_from_then_on() -> None:
     """After a station got more seats, its idle seconds are those of the new number."""
-    tale = Tale(job("a"), seats=1).tell(SeatsChanged(seats=3), after=10).tell(Woke(), after=10)
+    more = decision(1, SetSeats(seats=3))
+    tale = Tale(job("a"), seats=1).tell(more, after=10).tell(Woke(), after=10)
 
     api = measured(tale.book).stations["api"]
 

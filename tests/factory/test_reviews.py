@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from factory.changes import Retire
 from factory.events import (
     InGate,
     Landed,
     NeedsYou,
     Reason,
-    StationRetired,
     Steered,
     Waiting,
     Withdrawn,
@@ -39,6 +39,7 @@ from tests.factory.desk import (
     job,
     station,
 )
+from tests.factory.line_world import decision
 from tests.factory.works import site_at
 from worktrees.names import JobId, Oid, StationName
 
@@ -222,7 +223,7 @@ def test_a_review_station_that_left_lets_its_work_on() -> None:
     desk.done("a")
     desk.done("b")
 
-    desk.send(StationRetired(station=StationName("read")))
+    desk.send(decision(1, Retire(station=StationName("read"))))
 
     assert isinstance(desk.place("b"), InGate)
 

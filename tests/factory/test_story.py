@@ -23,8 +23,6 @@ from factory.events import (
     Refused,
     Resumed,
     Retried,
-    SeatsChanged,
-    StationRetired,
     Steered,
     Woke,
 )
@@ -49,7 +47,7 @@ from stations.contract import (
     Unchanged,
 )
 from tests.factory.planted import RULES, Tale, job, oid, station
-from worktrees.names import JobId, StationName
+from worktrees.names import JobId
 
 A = JobId("a")
 
@@ -74,8 +72,6 @@ def story(tale: Tale, name: JobId = A) -> list[tuple[str, str]]:
         (Retried(job=A), ("you", "put a back on the line")),
         (Paused(on=True), ("line", "paused")),
         (Paused(on=False), ("line", "goes on")),
-        (SeatsChanged(seats=1), ("line", "has 1 seat now")),
-        (StationRetired(station=StationName("api")), ("api", "left the line")),
         (
             Closing(reason=Reason.BUDGET, why="5 minutes are up"),
             ("line", "closing (budget): 5 minutes are up"),
