@@ -218,7 +218,8 @@ def _faster(pace: Pace, spot: Spot) -> Iterator[_Idea]:
             change=Advice(topic="tier", station=spot.name, key=f'agent of station "{spot.name}"'),
             why=(
                 f"another tier, runtime or plain command under the same contract, were it twice as"
-                f" fast at {spot.name}: try it on five jobs beside the line first"
+                f" fast at {spot.name}: let it share some jobs with this one first"
+                f" (factory run --compare)"
             ),
             alone=False,
             twist=_shared(spot.name, 0.5),

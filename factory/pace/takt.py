@@ -40,6 +40,18 @@ def seen_rate(pace: Pace, *, after: int = 0, most: int = 25) -> tuple[float, int
     return (len(taken) - 1) / (taken[-1] - begins) * 3600, len(taken) - 1
 
 
+def late_rate(pace: Pace, *, most: int = 25) -> float:
+    """Give changes per hour over the last landings; the first of a run count from its beginning.
+
+    A batch that lands at once would else seem faster than the line that tested it.
+    """
+    if not pace.ships:
+        return 0.0
+    begins = pace.ships[-most - 1].at if len(pace.ships) > most else 0.0
+    seconds = pace.ships[-1].at - begins
+    return min(most, pace.landed) / seconds * 3600 if seconds > 0 else 0.0
+
+
 def median_lead(pace: Pace, *, after: int = 0) -> float:
     """Give the median seconds from a job's beginning to its landing, of late; 0 without any."""
     first = pace.landed - len(pace.ships)

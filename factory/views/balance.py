@@ -14,9 +14,9 @@ from factory.pace.takt import (
     colour,
     default_wip,
     first_pass,
+    late_rate,
     lead_ahead,
     rest_ahead,
-    seen_rate,
     takt,
 )
 from factory.pace.values import Limit, Pace
@@ -71,7 +71,6 @@ def balance_of(
 ) -> BalanceDocument:
     """Give the same for whoever followed the run: who limited it when, and when was decided."""
     pace, limits = seen.pace, seen.limits
-    rate, _ = seen_rate(pace)
     wanted = seen.policy.wanted
     return {
         "schema": "factory.balance/1",
@@ -81,7 +80,7 @@ def balance_of(
         "at": now,
         "alive": alive,
         "landed": pace.landed,
-        "rate": round(rate, 3),
+        "rate": round(late_rate(pace), 3),
         "bound": round(limits.bound, 3),
         "without": round(limits.without, 3),
         "wanted": wanted,

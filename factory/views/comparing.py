@@ -176,5 +176,5 @@ def versions_parts(shown: VersionsDocument) -> Iterator[Part]:
 
 def _remark(row: VersionRow) -> str:
     if row["now"]:
-        return "factory.toml as it is"
+        return "in use"
     return "" if row["kept"] else "its file is gone"

@@ -9,8 +9,8 @@ from factory.pace.demand import needs, visits_per_change
 from factory.pace.drift import drifted, since_drift
 from factory.pace.odds import limit
 from factory.pace.stragglers import bound_of
-from factory.pace.takt import colour, lead_ahead, rest_ahead, takt
-from factory.pace.values import LANDED, Move, Pool, Visit
+from factory.pace.takt import colour, late_rate, lead_ahead, rest_ahead, takt
+from factory.pace.values import LANDED, Move, Pace, Pool, Ship, Visit
 from factory.pace.windows import moves, weight
 from tests.factory.line_world import (
     World,
@@ -212,3 +212,14 @@ def test_others_that_are_slow_too_raise_the_bound() -> None:
     assert alone is not None
     assert among is not None
     assert among > 3 * alone
+
+
+def test_the_rate_of_late_is_never_that_of_a_batch_alone() -> None:
+    """What landed at once took as long as everything before it; 25 landings are looked back on."""
+    none = Pace(stations={}, moves={}, landed=0, placed=0, seconds=0)
+    batch = tuple(Ship(at=at, lead=1.0) for at in [50.0, *[60.0] * 6])
+    steady = tuple(Ship(at=60.0 * n, lead=1.0) for n in range(1, 41))
+
+    assert late_rate(none) == 0
+    assert late_rate(replace(none, landed=7, ships=batch)) == pytest.approx(7 * 60)
+    assert late_rate(replace(none, landed=40, ships=steady)) == pytest.approx(60)
