@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from factory.storing import write_ahead
 from stations import living
 from stations.contract import Spend
 from stations.models.meter import Elsewhere
@@ -99,7 +100,7 @@ class Calls:
                 check_same_thread=False,
             )
             if not read_only:
-                self._db.execute("PRAGMA journal_mode = WAL")
+                write_ahead(self._db)
                 self._db.executescript(_TABLE)
             # A ledger that no call was ever written to has no such table.
             found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'")

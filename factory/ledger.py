@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter
 from factory.changes import Option
 from factory.events import Event, GateTried
 from factory.line import Line, replay
+from factory.storing import write_ahead
 from stations.contract import Green, Red, Verdict
 from worktrees.failpoint import failpoint
 from worktrees.names import JobId, Oid, RunId
@@ -114,7 +115,7 @@ class Ledger:
         if read_only:
             self._blank = version == 0
             return
-        self._db.execute("PRAGMA journal_mode = WAL")
+        write_ahead(self._db)
         self._db.execute("PRAGMA synchronous = FULL")
         if version == 0:
             with self._writing():

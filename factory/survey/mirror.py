@@ -18,6 +18,7 @@ from factory.complaint import Complaint
 from factory.forge.door import Door
 from factory.forge.failures import ForgeError
 from factory.forge.values import Around, Changes, Comment, Issue, Reference, Repo
+from factory.storing import write_ahead
 from factory.survey import ranking, references, texts
 from factory.survey.paging import Place, after
 from factory.survey.ranking import Ranking
@@ -513,7 +514,7 @@ class Mirror:
 
 def _prepared(db: sqlite3.Connection) -> str:
     """Make the tables where there are none, and say what is wrong with those that are there."""
-    db.execute("PRAGMA journal_mode = WAL")
+    write_ahead(db)
     db.execute("PRAGMA synchronous = NORMAL")
     # Two processes may find the file new at once.
     db.execute("BEGIN IMMEDIATE")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from factory.complaint import Complaint
+from factory.storing import write_ahead
 
 _PATIENCE: Final = 30.0
 _TABLE: Final = (
@@ -34,7 +35,7 @@ class Readings:
     @staticmethod
     def _opened(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=_PATIENCE)
-        db.execute("PRAGMA journal_mode = WAL")
+        write_ahead(db)
         db.execute("PRAGMA synchronous = FULL")
         with db:
             db.execute(_TABLE)
