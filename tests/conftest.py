@@ -8,12 +8,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.engine import NoEngineError, engine
 from tests.run import environment, run
 from tests.scripted.recording import Live
 from worktrees.git import Repository, open_repository
 from worktrees.names import Oid
+
+# How long an example takes says how loaded the machine is, and nothing about our code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 FILES: dict[str, str] = {
     "README.md": "A small repository.\n",
